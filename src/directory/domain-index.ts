@@ -1,0 +1,79 @@
+/** Accepted domains by name, and which of them covers a name (DESIGN.md, rules 3 and 6). */
+
+import type { AcceptedDomain, DomainFact } from '../policy/types.ts'
+import { ancestorsOf } from '../text/domain-name.ts'
+
+export interface DomainIndex {
+  readonly size: number
+  /** @returns the record of exactly this name */
+  get(domain: string): AcceptedDomain | undefined
+  /** @returns what is registered for the name; one look-up a label, however many domains there are */
+  find(domain: string): DomainFact
+}
+
+/**
+ * @param records accepted domains of all organisations; of two records for one name the first counts
+ * @returns the index
+ */
+export function indexDomains(records: Iterable<AcceptedDomain>): DomainIndex {
+  const byName = new Map<string, AcceptedDomain>()
+  const delegators = new Map<string, Set<string>>()
+  for (const record of records) {
+    if (byName.has(record.domainName)) continue
+    byName.set(record.domainName, record)
+    for (const name of record.delegatedSubDomains) addDelegator(delegators, name, record.organization)
+  }
+  return {
+    size: byName.size,
+    get: (domain) => byName.get(domain),
+    find: (domain) => findDomain(byName, delegators, domain),
+  }
+}
+
+/**
+ * An ancestor with matchSubDomains covers the name, unless a nearer registered one belongs to another organisation, or
+ * the ancestor's organisation delegated the name away: what was given to somebody else is not inherited.
+ */
+function findDomain(
+  byName: ReadonlyMap<string, AcceptedDomain>,
+  delegators: ReadonlyMap<string, ReadonlySet<string>>,
+  domain: string,
+): DomainFact {
+  const exact = byName.get(domain)
+  if (exact !== undefined) return { domain, acceptedDomain: exact, uncoveredParent: null }
+  const ancestors = ancestorsOf(domain)
+  let nearest: AcceptedDomain | null = null
+  let covering: AcceptedDomain | null = null
+  for (const ancestor of ancestors) {
+    const record = byName.get(ancestor)
+    if (record === undefined) continue
+    nearest ??= record
+    if (record.organization !== nearest.organization) break
+    if (record.matchSubDomains) {
+      covering = record
+      break
+    }
+  }
+  if (nearest === null) return { domain, acceptedDomain: null, uncoveredParent: null }
+  const { organization } = nearest
+  // matchSubDomains would not bring a delegated name back: the parent is no advice then.
+  if ([domain, ...ancestors].some((name) => delegators.get(name)?.has(organization) === true)) {
+    return { domain, acceptedDomain: null, uncoveredParent: null }
+  }
+  return { domain, acceptedDomain: covering, uncoveredParent: covering === null ? nearest : null }
+}
+
+function addDelegator(delegators: Map<string, Set<string>>, name: string, organization: string): void {
+  const known = delegators.get(name)
+  if (known === undefined) delegators.set(name, new Set([organization]))
+  else known.add(organization)
+}
+
+/**
+ * @param upper a registered domain
+ * @param domain a name below it
+ * @returns whether the upper domain's record lets other organisations register the name
+ */
+export function delegates(upper: AcceptedDomain, domain: string): boolean {
+  return upper.delegatedSubDomains.some((name) => domain === name || domain.endsWith(`.${name}`))
+}

@@ -1,0 +1,149 @@
+/**
+ * Organisations in memory, indexed so that a look-up takes the same time however many there are: names and suffixes
+ * by exact key, addresses by exact range for each prefix length that exists.
+ */
+
+import type { DomainFact, InboundConnector } from '../policy/types.ts'
+import { withoutWildcard } from '../text/certificate-name.ts'
+import { ancestorsOf, parentOf } from '../text/domain-name.ts'
+import type { Family } from '../text/ip-address.ts'
+import { addressBytes, formatRange, maskBytes, parseRange } from '../text/ip-address.ts'
+import type { ConnectorMatch, DirectorySummary } from './directory.ts'
+import { indexDomains } from './domain-index.ts'
+import type { Organization } from './model.ts'
+
+/** Presented names that are looked at; no mail server's certificate has more. */
+const MOST_NAMES = 10_000
+
+/** The look-ups of `Directory`, answered at once. */
+export interface MemoryDirectory {
+  /** @returns every enabled connector that names the peer, once by certificate and once by address */
+  findConnectors(presentedNames: readonly string[], address: string | null): readonly ConnectorMatch[]
+  findDomain(domain: string): DomainFact
+  readonly summary: DirectorySummary
+}
+
+type Connectors = Map<string, InboundConnector[]>
+
+interface NameIndex {
+  /** `mail.contoso.com`, by itself. */
+  readonly exact: Connectors
+  /** `*.contoso.com`, by contoso.com. */
+  readonly wildcard: Connectors
+  /** `mail.contoso.com`, by contoso.com: what a certificate for `*.contoso.com` proves. */
+  readonly below: Connectors
+}
+
+/** For each family, for each prefix length that exists, the longest first: connectors by the network's octets. */
+type AddressIndex = ReadonlyMap<Family, readonly (readonly [prefixLength: number, Connectors])[]>
+
+/**
+ * @param organizations validated organisations (`schema.ts`)
+ * @param revision what the content is called in the journal
+ * @returns an immutable directory
+ */
+export function buildDirectory(organizations: readonly Organization[], revision: string): MemoryDirectory {
+  const domains = indexDomains(organizations.flatMap(({ acceptedDomains }) => acceptedDomains))
+  const connectors = organizations.flatMap(({ inboundConnectors }) => inboundConnectors)
+  const enabled = connectors.filter((connector) => connector.enabled)
+  const names = indexNames(enabled)
+  const addresses = indexAddresses(enabled)
+  return {
+    findConnectors: (presentedNames, address) => [
+      ...matchesByName(names, presentedNames),
+      ...(address === null ? [] : matchesByAddress(addresses, address)),
+    ],
+    findDomain: (domain) => domains.find(domain),
+    summary: {
+      organizations: organizations.map(({ name }) => name),
+      acceptedDomains: domains.size,
+      inboundConnectors: connectors.length,
+      revision,
+    },
+  }
+}
+
+function indexNames(connectors: readonly InboundConnector[]): NameIndex {
+  const index: NameIndex = { exact: new Map(), wildcard: new Map(), below: new Map() }
+  for (const connector of connectors) {
+    const name = connector.tlsSenderCertificateName
+    if (name === null) continue
+    const domain = withoutWildcard(name)
+    if (domain !== name) {
+      add(index.wildcard, domain, connector)
+      continue
+    }
+    add(index.exact, name, connector)
+    const parent = parentOf(name)
+    if (parent !== null) add(index.below, parent, connector)
+  }
+  return index
+}
+
+function indexAddresses(connectors: readonly InboundConnector[]): AddressIndex {
+  const byFamily = new Map<Family, Map<number, Connectors>>([
+    [4, new Map()],
+    [6, new Map()],
+  ])
+  for (const connector of connectors) {
+    for (const text of new Set(connector.senderIPAddresses)) {
+      const range = parseRange(text)
+      const byLength = range === null ? undefined : byFamily.get(range.family)
+      if (range === null || byLength === undefined) throw new RangeError(`${text} is no address range`)
+      const ranges: Connectors = byLength.get(range.prefixLength) ?? new Map()
+      byLength.set(range.prefixLength, ranges)
+      add(ranges, range.bytes.join('.'), connector)
+    }
+  }
+  return new Map(
+    [...byFamily].map(([family, byLength]) => [
+      family,
+      [...byLength].toSorted(([left], [right]) => right - left),
+    ]),
+  )
+}
+
+function add(index: Connectors, key: string, connector: InboundConnector): void {
+  const list = index.get(key)
+  if (list === undefined) index.set(key, [connector])
+  else list.push(connector)
+}
+
+/** Rule 2. A connector that several names match is listed once, with the first of them. */
+function matchesByName(index: NameIndex, presentedNames: readonly string[]): ConnectorMatch[] {
+  const found = new Map<InboundConnector, string>()
+  for (const presentedName of new Set(presentedNames.slice(0, MOST_NAMES))) {
+    for (const connector of namedBy(index, presentedName)) {
+      if (!found.has(connector)) found.set(connector, presentedName)
+    }
+  }
+  return [...found].map(([connector, presentedName]) => ({
+    connector,
+    by: { via: 'certificate', presentedName },
+  }))
+}
+
+/** The same as matchesCertificateName of `text/certificate-name.ts`, by look-up. */
+function namedBy({ exact, wildcard, below }: NameIndex, presentedName: string): InboundConnector[] {
+  const domain = withoutWildcard(presentedName)
+  const own = domain === presentedName ? exact.get(domain) : below.get(domain)
+  const wild = [domain, ...ancestorsOf(domain)].flatMap((name) => wildcard.get(name) ?? [])
+  return [...(own ?? []), ...wild]
+}
+
+/** Of the ranges of one connector the longest that holds the address is listed. */
+function matchesByAddress(index: AddressIndex, address: string): ConnectorMatch[] {
+  const bytes = addressBytes(address)
+  if (bytes === null) return []
+  const family = bytes.length === 4 ? 4 : 6
+  const found = new Map<InboundConnector, ConnectorMatch>()
+  for (const [prefixLength, ranges] of index.get(family) ?? []) {
+    const network = maskBytes(bytes, prefixLength)
+    for (const connector of ranges.get(network.join('.')) ?? []) {
+      if (found.has(connector)) continue
+      const range = formatRange(network, prefixLength)
+      found.set(connector, { connector, by: { via: 'address', range, prefixLength } })
+    }
+  }
+  return [...found.values()]
+}

@@ -1,0 +1,174 @@
+/**
+ * config/organizations.yaml: every error at once, with line, column, what is wrong and how to mend it. The files of
+ * bad-organizations/ stand beside what is said about them; UPDATE=1 writes that anew, to be read before it is kept.
+ */
+
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { formatProblem } from '../../src/directory/model.ts'
+import { parseOrganizations } from '../../src/directory/schema.ts'
+
+const FOLDER = join(import.meta.dirname, 'bad-organizations')
+const FILE = 'config/organizations.yaml'
+
+const EXAMPLE = `
+organizations:
+  - name: contoso
+    acceptedDomains:
+      - domainName: contoso.com
+        domainType: Authoritative      # Authoritative (default) | InternalRelay
+        matchSubDomains: false
+    inboundConnectors:
+      - name: Datacentre Exchange
+        connectorType: OnPremises
+        tlsSenderCertificateName: "*.contoso.com"
+      - name: Branch scanners
+        connectorType: OnPremises
+        senderIPAddresses: [10.1.0.0/24, "2001:db8:1::/48"]
+        enabled: true
+`
+
+describe('an organizations file that is good', () => {
+  it('is read with the defaults of the cmdlets and says nothing', () => {
+    const { organizations, errors, warnings } = parseOrganizations(EXAMPLE, FILE)
+    assert.deepEqual([...errors, ...warnings], [])
+    assert.deepEqual(organizations, [
+      {
+        name: 'contoso',
+        acceptedDomains: [
+          {
+            organization: 'contoso',
+            domainName: 'contoso.com',
+            domainType: 'Authoritative',
+            matchSubDomains: false,
+            sendingFromDomainDisabled: false,
+            pendingRemoval: false,
+            delegatedSubDomains: [],
+          },
+        ],
+        inboundConnectors: [
+          {
+            organization: 'contoso',
+            name: 'Datacentre Exchange',
+            connectorType: 'OnPremises',
+            enabled: true,
+            tlsSenderCertificateName: '*.contoso.com',
+            senderIPAddresses: [],
+            senderDomains: [],
+          },
+          {
+            organization: 'contoso',
+            name: 'Branch scanners',
+            connectorType: 'OnPremises',
+            enabled: true,
+            tlsSenderCertificateName: null,
+            senderIPAddresses: ['10.1.0.0/24', '2001:db8:1::/48'],
+            senderDomains: [],
+          },
+        ],
+      },
+    ])
+  })
+
+  it('may be read with CRLF and a byte order mark', () => {
+    const { organizations, errors } = parseOrganizations(`\uFEFF${EXAMPLE.replaceAll('\n', '\r\n')}`, FILE)
+    assert.deepEqual(errors, [])
+    assert.equal(organizations.length, 1)
+  })
+
+  it('warns about the trap of the KB and says what to write', () => {
+    const { errors, warnings } = parseOrganizations(
+      EXAMPLE.replace('*.contoso.com', 'mail.contoso.com'),
+      FILE,
+    )
+    assert.deepEqual(errors, [])
+    assert.equal(warnings.length, 1)
+    assert.match(
+      formatProblem(warnings[0] ?? assert.fail()),
+      /^config\/organizations\.yaml:9:\d+: warning: .*5\.7\.64.*\*\.contoso\.com/,
+    )
+  })
+})
+
+describe('an organizations file that is bad', () => {
+  const files = readdirSync(FOLDER).filter((name) => name.endsWith('.yaml'))
+  it('stands in the corpus', () => {
+    assert.ok(files.length >= 24)
+  })
+
+  for (const name of files) {
+    it(`${name} is answered with every error at once, each with its place and how to mend it`, () => {
+      const { errors, warnings } = parseOrganizations(readFileSync(join(FOLDER, name), 'utf8'), FILE)
+      const said = [...errors, ...warnings].map((problem) => `${formatProblem(problem)}\n`).join('')
+      const path = join(FOLDER, `${name.replace(/\.yaml$/, '')}.txt`)
+      if (process.env['UPDATE'] === '1') writeFileSync(path, said)
+      assert.equal(said, readFileSync(path, 'utf8'))
+      assert.ok(errors.length + warnings.length > 0)
+      assert.doesNotMatch(said, /[\u0000-\u0009\u000b-\u001f]/)
+      for (const { line, mend } of errors) assert.ok(line > 0 || mend !== '')
+    })
+  }
+
+  it('never makes the reader throw, whatever stands in it', () => {
+    const piece = fc.constantFrom(
+      'organizations:',
+      '- name: a',
+      '  acceptedDomains:',
+      '- domainName: a.example',
+      '  inboundConnectors:',
+      'connectorType: OnPremises',
+      'tlsSenderCertificateName:',
+      '"*.a.example"',
+      '[',
+      ']',
+      '{',
+      '}',
+      '&a',
+      '*a',
+      '\n',
+      '  ',
+      '\t',
+      ': ',
+      '!!binary x',
+      '? ',
+      '|',
+      '>',
+      '---',
+      '%YAML 1.2',
+      '<<: *a',
+      '1e999',
+      '.nan',
+      'null',
+      '#',
+    )
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.array(piece, { maxLength: 40 }).map((all) => all.join(' ')),
+          fc.string({ unit: 'binary' }),
+        ),
+        (text) => {
+          const { organizations, errors } = parseOrganizations(text, FILE)
+          assert.ok(Array.isArray(organizations))
+          for (const problem of errors) assert.ok(formatProblem(problem).startsWith(FILE))
+        },
+      ),
+      { numRuns: 1500 },
+    )
+  })
+
+  it('with an alias bomb is refused at once', () => {
+    const lines = ['a: &a [x, x, x, x, x, x, x, x, x]']
+    for (let letter = 98; letter < 106; letter += 1) {
+      const before = `*${String.fromCharCode(letter - 1)}`
+      lines.push(
+        `${String.fromCharCode(letter)}: &${String.fromCharCode(letter)} [${Array(9).fill(before).join(', ')}]`,
+      )
+    }
+    const { errors } = parseOrganizations(`${lines.join('\n')}\norganizations: *i\n`, FILE)
+    assert.ok(errors.length > 0)
+  })
+})
