@@ -1,0 +1,97 @@
+/** At RCPT: may it relay there? 550 5.7.64 when not. Then the message is checked and queued. */
+
+import constants from 'haraka-constants'
+import { toDsn } from '../../src/haraka/dsn.ts'
+import { findFault, keepHeaderBytes, watchMessage } from '../../src/haraka/message-watch.ts'
+import { queueMessage } from '../../src/haraka/queue.ts'
+import { recordDecision } from '../../src/haraka/record-decision.ts'
+import type { HookAnswer } from '../../src/haraka/safe-hook.ts'
+import { safeHook } from '../../src/haraka/safe-hook.ts'
+import { theService } from '../../src/haraka/service.ts'
+import { recallMail } from '../../src/haraka/transaction-state.ts'
+import type { Address, Connection, Plugin, Transaction } from '../../src/haraka/types.ts'
+import { isUnknown } from '../../src/policy/attribute.ts'
+import type { Decision } from '../../src/policy/decide.ts'
+import { replyFor } from '../../src/policy/replies.ts'
+import { recipientOf } from '../../src/relaying/envelope.ts'
+import { attributeSender, decideRecipient } from '../../src/relaying/gather.ts'
+
+const NAME = 'relay_access'
+
+export function register(this: Plugin): void {
+  this.register_hook('rcpt', 'rcpt')
+  this.register_hook('data', 'data')
+  this.register_hook('data_post', 'data_post')
+  this.register_hook('queue', 'queue')
+  this.register_hook('queue_outbound', 'queue')
+}
+
+export const rcpt = safeHook<[Address]>(NAME, async (_plugin, connection, [address]) => {
+  const { transaction } = connection
+  if (transaction === null) return undefined
+  const service = theService()
+  const settings = service.settings()
+  const { peer, sender, attribution: atMail, relayingBefore } = recallMail(transaction)
+  const recipient = recipientOf(address)
+  // What could not be looked up at MAIL may be known by now.
+  const again = atMail.unknown !== null || isUnknown(atMail.senderDomain)
+  const attribution = again ? await attributeSender(service.directory, peer, sender) : atMail
+  const decision = await decideRecipient(service.directory, {
+    attribution,
+    recipient,
+    settings: settings.relay,
+    relayingRespected: settings.relay.respectRelaying && relayingBefore,
+    hasRoute: settings.outbound.smartHost !== null,
+  })
+  if (connection.transaction !== transaction) return undefined
+  const reply = replyFor(decision, settings.replies, transaction.uuid)
+  recordDecision(connection, { decision, reply, peer, sender, recipient, service })
+  return answer(connection, transaction, address, decision, toDsn(reply))
+})
+
+function answer(
+  connection: Connection,
+  transaction: Transaction,
+  address: Address,
+  decision: Decision,
+  message: { readonly code: number; readonly reply: string },
+): HookAnswer {
+  switch (decision.outcome) {
+    case 'relay':
+      // Inside a transaction this counts for the transaction only.
+      connection.relaying = true
+      return { code: constants.ok, message }
+    case 'deliver':
+      if (decision.deliverTo !== null) replaceRecipient(transaction, address, decision.deliverTo)
+      return { code: constants.ok, message }
+    case 'deny':
+      return { code: constants.deny, message }
+    case 'defer':
+      return { code: constants.denysoft, message }
+  }
+}
+
+/** RFC 5321 section 4.5.1: <postmaster> without a domain. */
+function replaceRecipient(transaction: Transaction, address: Address, mailbox: string): void {
+  const AddressClass = address.constructor as new (text: string) => Address
+  const index = transaction.rcpt_to.lastIndexOf(address)
+  if (index !== -1) transaction.rcpt_to[index] = new AddressClass(`<${mailbox}>`)
+}
+
+export const data = safeHook(NAME, (_plugin, { transaction }) => {
+  if (transaction !== null) watchMessage(transaction)
+  return undefined
+})
+
+export const data_post = safeHook(NAME, (_plugin, { transaction }) => {
+  if (transaction === null) return undefined
+  const fault = findFault(transaction, theService().settings().message.maxReceived)
+  return fault === null ? undefined : { code: constants.deny, message: toDsn(fault) }
+})
+
+/** Relayed mail and mail to accepted domains go into the same outbound queue. */
+export const queue = safeHook(NAME, async (plugin, { transaction }) => {
+  if (transaction === null) return undefined
+  keepHeaderBytes(transaction)
+  return queueMessage(plugin, transaction)
+})

@@ -1,0 +1,144 @@
+/**
+ * The surface of Haraka that is used here, typed by hand: Haraka ships no types (haraka/Haraka#3470). What Haraka
+ * hands over untyped is narrowed in this room and nowhere else.
+ */
+
+import type { EventEmitter } from 'node:events'
+import type { Socket } from 'node:net'
+import type { SecureContext, TLSSocket } from 'node:tls'
+import type { ParsedAddress } from '../relaying/envelope.ts'
+
+export type Next = (code?: number, message?: unknown) => void
+
+export interface ResultStore {
+  add(plugin: { name: string }, facts: Record<string, unknown>): void
+}
+
+export interface Logger {
+  loginfo(...args: unknown[]): void
+  lognotice(...args: unknown[]): void
+  logwarn(...args: unknown[]): void
+  logerror(...args: unknown[]): void
+  logcrit(...args: unknown[]): void
+}
+
+/** @haraka/email-address */
+export interface Address extends ParsedAddress {
+  format(usePunycode?: boolean): string
+}
+
+export interface MessageStream {
+  headers: string[]
+  pipe(destination: NodeJS.WritableStream, options?: Record<string, unknown>): NodeJS.WritableStream
+}
+
+export interface Transaction {
+  readonly uuid: string
+  mail_from: Address
+  rcpt_to: Address[]
+  readonly notes: Record<string, unknown>
+  readonly results: ResultStore
+  readonly header: { header_list: string[]; get_all(name: string): readonly string[] }
+  readonly message_stream: MessageStream
+  readonly found_hb_sep: boolean
+  add_data(line: Buffer): void
+}
+
+/** A socket that TLS was started on keeps the encrypted side in `cleartext` (STARTTLS). */
+export type Client = (Socket | TLSSocket) & {
+  cleartext?: TLSSocket
+  /** Set by Haraka on implicit-TLS connections that came from a listed proxy. */
+  haraka_smtps?: { peer_allowed?: boolean; proxy?: unknown }
+}
+
+export interface Connection extends Logger {
+  readonly uuid: string
+  readonly client: Client
+  state: number
+  current_data: Buffer | null
+  transaction: Transaction | null
+  relaying: boolean
+  readonly local: { ip: string; port: number; host: string }
+  readonly remote: { ip: string; port: number; closed: boolean }
+  readonly hello: { host: string | null; verb: string | null }
+  readonly tls: { enabled: boolean; cipher?: { version?: string } }
+  readonly proxy: { allowed: boolean; ip: string | null; timer: NodeJS.Timeout | null }
+  readonly notes: Record<string, unknown>
+  readonly results: ResultStore
+  readonly msg_count: { accept: number; tempfail: number; reject: number }
+  errors: number
+  respond(code: number, message: unknown, then?: () => void): void
+  disconnect(): void
+  resume(): void
+  reset_transaction(then?: () => void): void
+  store_queue_result(code: number, message: string): void
+}
+
+export interface Plugin extends Logger {
+  name: string
+  register_hook(hook: string, method: string, priority?: number): void
+  haraka_require(module: string): unknown
+  [method: string]: unknown
+}
+
+/** One outbound message (outbound/hmail.js). */
+export interface OutboundMessage extends Logger {
+  readonly todo: { readonly domain: string; readonly uuid: string }
+}
+
+/** Haraka's Connection class, whose prototype is mended. */
+export interface ConnectionPrototype {
+  cmd_mail(this: Connection, line: string): void
+  _process_data(this: Connection): void
+  max_data_exceeded_respond(this: Connection, code: number): void
+  queue_respond(this: Connection, code: number, message: unknown): void
+  queue_outbound_respond(this: Connection, code: number, message: unknown): void
+}
+
+export interface ConnectionModule {
+  readonly Connection: { readonly prototype: ConnectionPrototype }
+  readonly cfg: { readonly max: { bytes: number } }
+}
+
+export interface ServerModule extends Logger {
+  readonly cfg: { main: { user?: string | number; group?: string | number; nodes?: number | string } }
+  readonly cluster?: { readonly isMaster: boolean }
+  listening(): void
+  stopListeners(): void
+  init_master_respond(code?: number, message?: unknown): unknown
+  init_child_respond(code?: number, message?: unknown): unknown
+}
+
+export interface TlsOptions {
+  key?: Buffer[] | undefined
+  cert?: Buffer[] | undefined
+  ca?: readonly string[] | undefined
+  dhparam?: Buffer | undefined
+  ciphers?: string | undefined
+  minVersion?: string | undefined
+  secureOptions?: number
+  secureContext?: SecureContext
+  SNICallback?: (name: string, done: (error: Error | null, context?: SecureContext) => void) => void
+  [option: string]: unknown
+}
+
+export interface TlsSocketModule {
+  readonly certsByHost: Record<string, TlsOptions>
+  tls_valid?: boolean
+  load_default_opts(): void
+  get_certs_dir(folder: string): Promise<unknown>
+}
+
+export interface NetUtilsModule {
+  is_haproxy_allowed(ip: string): boolean
+  readonly config: { get(name: string, options?: Record<string, unknown>): Record<string, unknown> }
+}
+
+export interface OutboundModule {
+  process_delivery(this: void): unknown
+  build_todo(todo: unknown, file: EventEmitter, then: () => void): void
+  send_trans_email(transaction: Transaction, done: (code: number, message: unknown) => void): void
+  readonly temp_fail_queue: { shutdown(): void }
+  readonly net_utils: NetUtilsModule
+  get_stats(): string
+}
