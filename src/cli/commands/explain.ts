@@ -1,0 +1,236 @@
+/** `connectorctl explain`: the decision for a message that nobody sent, told the way a person would tell it. */
+
+import { join, resolve } from 'node:path'
+import type { Command } from 'commander'
+import { verifyCertificateFile } from '../../certificate/verify-file.ts'
+import type { Directory } from '../../directory/directory.ts'
+import { buildFileDirectory } from '../../directory/file-store.ts'
+import type { Settings } from '../../instance/settings.ts'
+import { readSettings } from '../../instance/settings.ts'
+import { loadTrustedCertificateAuthorities } from '../../instance/trust.ts'
+import { formatProblem } from '../../directory/model.ts'
+import type { Decision } from '../../policy/decide.ts'
+import { describe, describePeer, differencesFromMicrosoft } from '../../policy/describe.ts'
+import { explainReason } from '../../policy/reasons.ts'
+import { formatReply, replyFor } from '../../policy/replies.ts'
+import type { Attribution, Peer, PeerCertificate, Step } from '../../policy/types.ts'
+import { attributeSender, decideRecipient } from '../../relaying/gather.ts'
+import { parseEnvelopeAddress } from '../../relaying/parse-address.ts'
+import { recipientOf, senderOf } from '../../relaying/envelope.ts'
+import { normalizePresentedName } from '../../text/certificate-name.ts'
+import { normalizeAddress } from '../../text/ip-address.ts'
+import { printable } from '../../text/printable.ts'
+import type { CliContext } from '../context.ts'
+import { CommandFailed, UsageError } from '../errors.ts'
+import { requireInstance } from '../instance.ts'
+import { INSTANCE_OPTION } from '../options.ts'
+
+interface ExplainOptions {
+  readonly instance: string
+  readonly from: string
+  readonly to: string
+  readonly ip?: string
+  readonly certificate?: string
+  readonly certificateName?: readonly string[]
+  readonly helo?: string
+  readonly tls: boolean
+  readonly json?: boolean
+}
+
+/**
+ * @param program the program to add the command to
+ * @param context where to write
+ */
+export function registerExplain(program: Command, context: CliContext): void {
+  program
+    .command('explain')
+    .description('tell what would become of a message, rule by rule, without sending it')
+    .requiredOption('--from <address>', 'the envelope sender; "" is the null sender of a non-delivery report')
+    .requiredOption('--to <address>', 'the envelope recipient')
+    .option('--ip <address>', 'where the server connects from; without it no address matches')
+    .option('--certificate <file>', 'the certificate that it presents: PEM, the leaf first, then its chain')
+    .option(
+      '--certificate-name <name...>',
+      'names that its certificate proves, taken as verified; may be repeated',
+    )
+    .option('--helo <name>', 'what it says at EHLO; it plays no part, and the answer says so')
+    .option('--no-tls', 'it connects without TLS')
+    .option('--json', 'print the decision as one JSON object')
+    .option(...INSTANCE_OPTION)
+    .action(async (options: ExplainOptions) => {
+      await explain(options, context)
+    })
+}
+
+async function explain(options: ExplainOptions, { stdout }: CliContext): Promise<void> {
+  refuseContradictions(options)
+  const sender = senderOf(parseAddress('--from', options.from))
+  const recipient = recipientOf(parseAddress('--to', options.to))
+  const address = options.ip === undefined ? null : parseIp(options.ip)
+  const instance = resolve(options.instance)
+  requireInstance(instance)
+  const settings = settingsOf(instance)
+  const directory = directoryOf(instance)
+  const peer: Peer = { address, certificate: await certificateOf(options, instance, settings) }
+
+  const steps: Step[] = []
+  const attribution = await attributeSender(directory, peer, sender)
+  steps.push(...attributionSteps(attribution))
+  const decision = await decideRecipient(
+    directory,
+    {
+      attribution,
+      recipient,
+      settings: settings.relay,
+      relayingRespected: false,
+      hasRoute: settings.outbound.smartHost !== null,
+    },
+    steps,
+  )
+  const reply = formatReply(replyFor(decision, settings.replies, 'simulated'))
+  if (options.json === true) {
+    const { outcome, reason, organization, connector } = decision
+    stdout.write(`${JSON.stringify({ outcome, reason, reply, organization, connector, steps })}\n`)
+    return
+  }
+  stdout.write(story({ options, attribution, decision, reply, steps }))
+}
+
+function refuseContradictions(options: ExplainOptions): void {
+  const { certificate, certificateName, tls } = options
+  if (certificate !== undefined && certificateName !== undefined) {
+    throw new UsageError('--certificate and --certificate-name exclude each other: give one of them')
+  }
+  if (!tls && (certificate !== undefined || certificateName !== undefined)) {
+    throw new UsageError(
+      '--no-tls excludes --certificate and --certificate-name: without TLS none is presented',
+    )
+  }
+}
+
+function parseAddress(flag: string, text: string): ReturnType<typeof parseEnvelopeAddress> {
+  try {
+    return parseEnvelopeAddress(text)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new UsageError(`${flag} ${JSON.stringify(printable(text))} is no mail address: ${printable(why)}`)
+  }
+}
+
+function parseIp(text: string): string {
+  const address = normalizeAddress(text)
+  if (address === null)
+    throw new UsageError(`--ip ${JSON.stringify(printable(text))} is no IPv4 or IPv6 address`)
+  return address
+}
+
+function settingsOf(instance: string): Settings {
+  const { settings, problems } = readSettings(instance)
+  const errors = problems.filter(({ severity }) => severity === 'error')
+  if (errors.length > 0) throw new CommandFailed(errors.map((problem) => formatProblem(problem)).join('\n'))
+  return settings
+}
+
+function directoryOf(instance: string): Directory {
+  try {
+    return buildFileDirectory(join(instance, 'config', 'organizations.yaml'))
+  } catch (error) {
+    throw new CommandFailed(error instanceof Error ? error.message : String(error))
+  }
+}
+
+async function certificateOf(
+  options: ExplainOptions,
+  instance: string,
+  settings: Settings,
+): Promise<PeerCertificate> {
+  if (!options.tls) return { state: 'no-tls' }
+  if (options.certificateName !== undefined) {
+    return { state: 'verified', names: options.certificateName.map((name) => certificateName(name)) }
+  }
+  if (options.certificate === undefined) return { state: 'no-certificate' }
+  const { pem } = loadTrustedCertificateAuthorities(instance, settings)
+  try {
+    return await verifyCertificateFile(resolve(options.certificate), pem)
+  } catch (error) {
+    throw new CommandFailed(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function certificateName(text: string): string {
+  const name = normalizePresentedName(text)
+  if (name !== null) return name
+  throw new UsageError(
+    `--certificate-name ${JSON.stringify(printable(text))} is no name that counts: give a DNS name such as mail.contoso.com or *.contoso.com`,
+  )
+}
+
+function attributionSteps(attribution: Attribution): Step[] {
+  const { matched, passedOver, unverified, partners } = attribution
+  return [
+    { rule: 'who speaks', result: 'yes', detail: describePeer(attribution) },
+    ...unverified.map((candidate): Step => ({
+      rule: 'candidate',
+      result: 'no',
+      detail: `${describe(candidate)}: does not count, as the certificate is not verified`,
+    })),
+    ...partners.map((candidate): Step => ({
+      rule: 'candidate',
+      result: 'no',
+      detail: `${describe(candidate)}: a Partner connector never grants relaying`,
+    })),
+    ...(matched === null
+      ? []
+      : [{ rule: 'candidate', result: 'yes', detail: describe(matched) } satisfies Step]),
+    ...passedOver.map(({ candidate, because }): Step => ({
+      rule: 'candidate',
+      result: 'no',
+      detail: `${describe(candidate)}: passed over, since of the chosen one ${because}`,
+    })),
+  ]
+}
+
+interface Told {
+  readonly options: ExplainOptions
+  readonly attribution: Attribution
+  readonly decision: Decision
+  readonly reply: string
+  readonly steps: readonly Step[]
+}
+
+const MARKS: Readonly<Record<Step['result'], string>> = { yes: '+', no: '-', skipped: ' ', unknown: '?' }
+
+const VERBS: Readonly<Record<Decision['outcome'], string>> = {
+  relay: 'RELAYED to the Internet',
+  deliver: 'DELIVERED to an accepted domain',
+  deny: 'DENIED',
+  defer: 'DEFERRED: the server is asked to try again later',
+}
+
+function story({ options, attribution, decision, reply, steps }: Told): string {
+  const { sentence, advice } = explainReason(decision.reason)
+  const shown = steps.filter(({ result }) => result !== 'skipped')
+  const width = Math.max(...shown.map(({ rule }) => rule.length))
+  const skipped = steps.filter(({ result }) => result === 'skipped').map(({ rule }) => rule)
+  return [
+    `Mail from <${printable(options.from)}> to <${printable(options.to)}> would be ${VERBS[decision.outcome]}.`,
+    '',
+    ...shown.map(
+      ({ rule, result, detail }) => `  ${MARKS[result]} ${rule.padEnd(width)}  ${printable(detail, 500)}`,
+    ),
+    ...(skipped.length === 0 ? [] : [`  (not asked any more: ${skipped.join('; ')})`]),
+    ...(options.helo === undefined
+      ? []
+      : [`  EHLO ${printable(options.helo)} plays no part in the decision.`]),
+    '',
+    `Organisation: ${decision.organization ?? 'none'}`,
+    `Connector:    ${decision.connector ?? 'none'}`,
+    `Reason:       ${decision.reason}: ${sentence}`,
+    `Reply:        ${reply}`,
+    ...(advice === '' ? [] : [`To change it: ${advice}`]),
+    ...differencesFromMicrosoft(attribution).map(
+      (told) => `Otherwise in Microsoft 365: ${printable(told, 500)}`,
+    ),
+    '',
+  ].join('\n')
+}

@@ -1,0 +1,132 @@
+/** `connectorctl journal`: what was decided, by all workers. */
+
+import { join, resolve } from 'node:path'
+import type { Command } from 'commander'
+import type { JournalFilter } from '../../journal/reader.ts'
+import { followJournal, readJournal } from '../../journal/reader.ts'
+import type { JournalRecord } from '../../journal/record.ts'
+import { explainReason, isReasonCode } from '../../policy/reasons.ts'
+import type { Outcome } from '../../policy/types.ts'
+import { printable } from '../../text/printable.ts'
+import type { CliContext } from '../context.ts'
+import { CommandFailed, UsageError } from '../errors.ts'
+import { requireInstance } from '../instance.ts'
+import { INSTANCE_OPTION } from '../options.ts'
+
+interface Flags {
+  readonly instance: string
+  readonly id?: string
+  readonly from?: string
+  readonly to?: string
+  readonly outcome?: string
+  readonly since?: string
+  readonly follow?: boolean
+  readonly json?: boolean
+}
+
+const OUTCOMES: readonly Outcome[] = ['relay', 'deliver', 'deny', 'defer']
+
+/**
+ * @param program the program to add the command to
+ * @param context where to write
+ */
+export function registerJournal(program: Command, context: CliContext): void {
+  program
+    .command('journal')
+    .description('read the decisions of all workers; exit code 1 when nothing was found')
+    .option('--id <id>', 'the transaction id at the end of an SMTP reply')
+    .option('--from <address>', 'the sender: an address, or a domain; "" is the null sender')
+    .option('--to <address>', 'the recipient: an address, or a domain')
+    .option('--outcome <outcome>', OUTCOMES.join(', '))
+    .option('--since <time>', 'no older than: 90s, 15m, 1h, 7d, or 2026-11-24T02:00:00Z')
+    .option('--follow', 'go on with new decisions until Ctrl-C')
+    .option('--json', 'print the records as they are, one a line')
+    .option(...INSTANCE_OPTION)
+    .action(async (flags: Flags) => {
+      await journal(flags, context)
+    })
+}
+
+async function journal(flags: Flags, { stdout, stderr, signal }: CliContext): Promise<void> {
+  const filter = filterOf(flags)
+  const instance = resolve(flags.instance)
+  requireInstance(instance)
+  const directory = join(instance, 'data', 'journal')
+  let damaged = 0
+  const records =
+    flags.follow === true
+      ? followJournal(directory, filter, signal)
+      : readJournal(directory, filter, () => {
+          damaged += 1
+        })
+  let count = 0
+  for await (const record of records) {
+    count += 1
+    stdout.write(flags.json === true ? `${JSON.stringify(record)}\n` : tell(record, filter.id !== undefined))
+  }
+  if (damaged > 0) stderr.write(`connectorctl: ${damaged} damaged lines in ${directory} were passed over\n`)
+  if (count === 0 && flags.follow !== true) {
+    throw new CommandFailed(
+      `no such decision in ${directory}; see connectorctl journal --help for what to look for`,
+    )
+  }
+}
+
+function filterOf({ id, from, to, outcome, since }: Flags): JournalFilter {
+  return {
+    ...(id === undefined ? {} : { id: transactionId(id) }),
+    ...(from === undefined ? {} : { from }),
+    ...(to === undefined ? {} : { to }),
+    ...(outcome === undefined ? {} : { outcome: outcomeOf(outcome) }),
+    ...(since === undefined ? {} : { since: sinceOf(since, Date.now()) }),
+  }
+}
+
+/** Whoever pastes `[no-tls 4F2A….1]` from a bounce means the id in it. */
+function transactionId(text: string): string {
+  return /\[\S+ (\S+)\]/.exec(text)?.[1] ?? text.replaceAll(/[[\]\s]/g, '')
+}
+
+function outcomeOf(text: string): Outcome {
+  const outcome = OUTCOMES.find((known) => known === text)
+  if (outcome !== undefined) return outcome
+  throw new UsageError(`--outcome "${printable(text)}" is none of ${OUTCOMES.join(', ')}`)
+}
+
+const UNITS: ReadonlyMap<string, number> = new Map([
+  ['s', 1000],
+  ['m', 60_000],
+  ['h', 3_600_000],
+  ['d', 86_400_000],
+])
+
+function sinceOf(text: string, now: number): Date {
+  const [, amount, unit = ''] = /^(\d{1,9})([smhd])$/.exec(text) ?? []
+  if (amount !== undefined) return new Date(now - Number(amount) * (UNITS.get(unit) ?? 0))
+  const time = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?$/.test(text)
+    ? Date.parse(text)
+    : Number.NaN
+  if (!Number.isNaN(time)) return new Date(time)
+  throw new UsageError(
+    `--since "${printable(text)}" is no time: give 90s, 15m, 1h, 7d or 2026-11-24T02:00:00Z`,
+  )
+}
+
+function tell(record: JournalRecord, whole: boolean): string {
+  const { time, outcome, reason, sender, recipient, id, peer } = record
+  const line = `${time} ${outcome.padEnd(7)} ${reason} <${printable(sender)}> -> <${printable(recipient)}> from ${printable(peer.address)} ${printable(id)}\n`
+  if (!whole) return line
+  const { certificate } = peer
+  const names = certificate.names.map((name) => printable(name)).join(', ')
+  return [
+    line.trimEnd(),
+    `  reply:        ${printable(record.reply, 512)}`,
+    `  why:          ${isReasonCode(reason) ? explainReason(reason).sentence : 'a reason of another version'}`,
+    `  to change it: ${isReasonCode(reason) ? explainReason(reason).advice || 'nothing to do' : ''}`,
+    `  organisation: ${printable(record.organization ?? 'none')}, connector: ${printable(record.connector ?? 'none')}${record.via === null ? '' : ` (by ${record.via})`}`,
+    `  EHLO:         ${printable(peer.helo)}, ${peer.tls === null ? 'without TLS' : printable(peer.tls)}`,
+    `  certificate:  ${certificate.state}${names === '' ? '' : ` for ${names}`}${certificate.why === null ? '' : ` (${printable(certificate.why)})`}`,
+    ...(certificate.fingerprint === null ? [] : [`  SHA-256:      ${printable(certificate.fingerprint)}`]),
+    '',
+  ].join('\n')
+}
