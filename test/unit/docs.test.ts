@@ -1,0 +1,45 @@
+/** The documents say what the program does. UPDATE=1 writes the list of reasons anew. */
+
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { describe, it } from 'node:test'
+import { MENDS } from '../../src/haraka/mends.ts'
+import { REASONS } from '../../src/policy/reasons.ts'
+import { ROOT } from '../support/smarthost.ts'
+
+const DOCUMENTS = [
+  'README.md',
+  'CHANGELOG.md',
+  ...readdirSync(join(ROOT, 'docs')).map((name) => join('docs', name)),
+]
+const read = (name: string): string => readFileSync(join(ROOT, name), 'utf8')
+
+describe('the documents', () => {
+  it('list every reason, as the program has it', () => {
+    const table = REASONS.map(
+      ({ code, outcome, sentence, advice }) =>
+        `- \`${code}\` (${outcome}): ${sentence}${advice === '' ? '' : ` *${advice.replaceAll('*', '\\*')}*`}`,
+    ).join('\n')
+    const text = read('docs/rule.md')
+    const [begin, end] = ['<!-- prettier-ignore-start -->\n\n', '\n<!-- prettier-ignore-end -->\n']
+    assert.ok(text.includes(begin))
+    const expected = `${text.slice(0, text.indexOf(begin) + begin.length)}${table}\n${end}`
+    if (process.env['UPDATE'] === '1') writeFileSync(join(ROOT, 'docs/rule.md'), expected)
+    assert.equal(read('docs/rule.md'), expected)
+  })
+
+  it('name no file that is not there', () => {
+    for (const name of DOCUMENTS) {
+      for (const [, target = ''] of read(name).matchAll(/\]\((?!https?:)([^)#]+)/g)) {
+        assert.ok(existsSync(join(ROOT, dirname(name), target)), `${name}: ${target}`)
+      }
+    }
+  })
+
+  it('name every upstream issue of a mend', () => {
+    const text = read('docs/operation.md')
+    for (const { upstream } of MENDS)
+      if (upstream.startsWith('haraka/')) assert.ok(text.includes(upstream), upstream)
+  })
+})
