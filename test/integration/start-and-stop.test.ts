@@ -6,8 +6,9 @@ import { chmod, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { hasPrograms } from '../support/programs.ts'
 import type { Instance } from '../support/smarthost.ts'
-import { connectorctl, makeInstance, startInstance, startSmarthost } from '../support/smarthost.ts'
+import { connectorctl, makeInstance, run, startInstance, startSmarthost } from '../support/smarthost.ts'
 import { certificateFiles, SmtpClient } from '../support/smtp-client.ts'
 
 const start = (instance: Instance) => connectorctl('start', '--instance', instance.folder)
@@ -28,7 +29,11 @@ describe('start', () => {
     assert.match(text, new RegExp(`127\\.0\\.0\\.1:${server.smtps} \\(implicit TLS\\)`))
     assert.match(text, /Organisations: contoso, adatum/)
     assert.match(text, /Trusted CAs for client certificates: demo-ca\.pem/)
-    assert.match(text, /Try: curl /)
+    const line = /^Try: (.*)$/m.exec(text)?.[1] ?? ''
+    if (!hasPrograms(t, '/usr/bin/curl')) return
+    const { code } = await run('bash', '-c', `set -o pipefail; ${line} -sS`)
+    assert.equal(code, 0)
+    await server.printed(/arrived at the sink: from <kate@contoso\.com> to <john@fabrikam\.com>, .*"hello"/)
   })
 
   for (const workers of [0, 2]) {

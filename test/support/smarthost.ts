@@ -43,8 +43,13 @@ export interface Finished {
 }
 
 /** Runs connectorctl to its end. */
-export async function connectorctl(...args: string[]): Promise<Finished> {
-  const child = spawn(process.execPath, [CONNECTORCTL, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+export function connectorctl(...args: string[]): Promise<Finished> {
+  return run(process.execPath, CONNECTORCTL, ...args)
+}
+
+/** Runs a program to its end. */
+export async function run(program: string, ...args: string[]): Promise<Finished> {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   let stdout = ''
   let stderr = ''
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
