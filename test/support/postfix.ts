@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { chmod, chown, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { freePort, temporaryFolder } from './smarthost.ts'
+import { atEnd, freePort, temporaryFolder } from './smarthost.ts'
 
 export interface Postfix {
   readonly port: number
@@ -122,6 +122,6 @@ export async function startPostfix(t: TestContext, { main }: PostfixOptions): Pr
     throw error
   })
   const master = Number(/postfix\/master\[(\d+)\]/.exec(started)?.[1])
-  t.after(() => stop(master))
+  atEnd(t, () => stop(master))
   return { port, logged }
 }

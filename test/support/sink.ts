@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import type { AddressInfo, Socket } from 'node:net'
 import { createServer } from 'node:net'
 import type { TestContext } from 'node:test'
+import { atEnd } from './smarthost.ts'
 
 export interface Arrived {
   readonly from: string
@@ -103,7 +104,7 @@ export async function startTestSink(t: TestContext, port = 0): Promise<TestSink>
     for (const socket of sockets) socket.destroy()
     await once(server, 'close')
   }
-  t.after(close)
+  atEnd(t, close)
   return {
     port: (server.address() as AddressInfo).port,
     arrived,

@@ -29,10 +29,29 @@ export async function freePort(host = '127.0.0.1'): Promise<number> {
   return address.port
 }
 
+const ENDINGS = new WeakMap<TestContext, (() => unknown)[]>()
+
+/**
+ * Tidies up after a test, the newest first: a server ends before its folder goes. node's own hooks run the oldest
+ * first, and stop at the first that fails.
+ */
+export function atEnd(t: TestContext, tidy: () => unknown): void {
+  const known = ENDINGS.get(t)
+  if (known !== undefined) {
+    known.push(tidy)
+    return
+  }
+  const endings = [tidy]
+  ENDINGS.set(t, endings)
+  t.after(async () => {
+    for (const ending of endings.toReversed()) await ending()
+  })
+}
+
 /** @returns a temporary folder that is gone after the test */
 export async function temporaryFolder(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'connectors-'))
-  t.after(() => rm(folder, { recursive: true, force: true }))
+  atEnd(t, () => rm(folder, { recursive: true, force: true }))
   return folder
 }
 
@@ -189,7 +208,7 @@ export async function startInstance(
     }
     return child.exitCode
   }
-  t.after(() => stop('SIGKILL'))
+  atEnd(t, () => stop('SIGKILL'))
   await printed('the smarthost is up')
   return { ...instance, process: child, output: () => text, printed, stop }
 }
