@@ -17,7 +17,6 @@ import { requireHaraka } from '../../src/haraka/version.ts'
 import { formatProblem } from '../../src/directory/model.ts'
 import type { Settings } from '../../src/instance/settings.ts'
 import { readSettings } from '../../src/instance/settings.ts'
-import { loadTrustedCertificateAuthorities } from '../../src/instance/trust.ts'
 import { describe } from '../../src/policy/describe.ts'
 import { attributeSender } from '../../src/relaying/gather.ts'
 import { senderOf } from '../../src/relaying/envelope.ts'
@@ -32,8 +31,7 @@ export function register(this: Plugin): void {
   requireHaraka((this.haraka_require('package.json') as { version: string }).version)
   settings = settingsAtStart(this)
   applyMends(harakaModules(this), this)
-  const { pem } = loadTrustedCertificateAuthorities(INSTANCE, settings)
-  takeOverTls(this.haraka_require('tls_socket') as TlsSocketModule, pem, this)
+  takeOverTls(this.haraka_require('tls_socket') as TlsSocketModule, this)
 
   this.register_hook('init_master', 'open_in_master')
   this.register_hook('init_child', 'open')
@@ -102,7 +100,7 @@ export const mail = safeHook<[Address]>(NAME, async (_plugin, connection, [addre
   if (transaction === null) return undefined
   const relayingBefore = connection.relaying
   const service = theService()
-  const peer = observePeer(connection, (ip) => service.isProxy(ip))
+  const peer = observePeer(connection, (ip) => service.isProxy(ip), service.verifier())
   const sender = senderOf(address)
   const attribution = await attributeSender(service.directory, peer, sender)
   // The client may have gone, or sent RSET, while the directory was asked.

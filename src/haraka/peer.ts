@@ -2,7 +2,8 @@
 
 import type { X509Certificate } from 'node:crypto'
 import { TLSSocket } from 'node:tls'
-import { presentedNames } from '../certificate/presented-names.ts'
+import { peerCertificateOf } from '../certificate/verdict.ts'
+import type { Verifier } from '../certificate/verifier.ts'
 import type { Peer, PeerCertificate } from '../policy/types.ts'
 import { normalizeAddress } from '../text/ip-address.ts'
 import type { Connection } from './types.ts'
@@ -18,43 +19,67 @@ export interface ObservedPeer extends Peer {
   readonly fingerprint: string | null
 }
 
-/** OpenSSL's verdict, which Node keeps to itself on a bare TLSSocket (haraka/Haraka#3451). */
-interface VerifyHandle {
-  verifyError(): (Error & { code?: string }) | null
+/** What the handshake showed; whether it counts is asked anew each time, as that may change under an open connection. */
+interface Presented {
+  /** DER, the peer's own certificate first. */
+  readonly certificates: readonly Buffer[]
+  readonly fingerprint: string
 }
 
 interface Remembered {
-  readonly socket: unknown
-  readonly address: string
-  readonly peer: ObservedPeer
+  readonly socket: TLSSocket | null
+  readonly tls: string | null
+  readonly presented: Presented | null
 }
 
 const REMEMBERED = new WeakMap<Connection, Remembered>()
 
 /**
- * What the peer proved, kept for the connection. STARTTLS changes the socket and a PROXY header the address: then it
- * is taken anew, as everything learned before STARTTLS must be forgotten (RFC 3207 section 4.2).
+ * What the peer proved. What it presented is kept for the connection until STARTTLS changes the socket: everything
+ * learned before must be forgotten then (RFC 3207 section 4.2).
  * @param connection Haraka's connection
  * @param isProxy whether an address is a listed proxy's: such an address is nobody's
+ * @param verifier who says whether a certificate counts
  * @returns the peer; never throws for what the peer sent
  */
-export function observePeer(connection: Connection, isProxy: (address: string) => boolean): ObservedPeer {
-  const socket = encryptedSocket(connection)
+export function observePeer(
+  connection: Connection,
+  isProxy: (address: string) => boolean,
+  verifier: Verifier,
+): ObservedPeer {
+  const { tls, presented } = observeSocket(connection, verifier)
   const address = connection.remote.ip
-  const helo = connection.hello.host ?? ''
-  const known = REMEMBERED.get(connection)
-  if (known !== undefined && known.socket === socket && known.address === address) {
-    return known.peer.helo === helo ? known.peer : { ...known.peer, helo }
-  }
-  const peer: ObservedPeer = {
+  return {
     address: isProxy(address) ? null : normalizeAddress(address),
     remoteAddress: address,
-    helo,
-    tls: socket === null ? null : (socket.getProtocol() ?? 'unknown'),
-    ...observeCertificate(socket),
+    helo: connection.hello.host ?? '',
+    tls,
+    certificate: judge(tls, presented, verifier),
+    fingerprint: presented?.fingerprint ?? null,
   }
-  REMEMBERED.set(connection, { socket, address, peer })
-  return peer
+}
+
+function judge(tls: string | null, presented: Presented | null, verifier: Verifier): PeerCertificate {
+  if (tls === null) return { state: 'no-tls' }
+  if (presented === null) return { state: 'no-certificate' }
+  return peerCertificateOf(verifier.verify(presented.certificates))
+}
+
+function observeSocket(connection: Connection, verifier: Verifier): Remembered {
+  const socket = encryptedSocket(connection)
+  const known = REMEMBERED.get(connection)
+  if (known !== undefined && known.socket === socket) return known
+  const own = socket?.getPeerX509Certificate()
+  const observed: Remembered = {
+    socket,
+    tls: socket === null ? null : (socket.getProtocol() ?? 'unknown'),
+    presented:
+      own === undefined
+        ? null
+        : { certificates: presentedBy(own, verifier.mostCertificates + 1), fingerprint: own.fingerprint256 },
+  }
+  REMEMBERED.set(connection, observed)
+  return observed
 }
 
 function encryptedSocket({ client, tls }: Connection): TLSSocket | null {
@@ -65,41 +90,13 @@ function encryptedSocket({ client, tls }: Connection): TLSSocket | null {
   return null
 }
 
-function observeCertificate(socket: TLSSocket | null): {
-  certificate: PeerCertificate
-  fingerprint: string | null
-} {
-  if (socket === null) return { certificate: { state: 'no-tls' }, fingerprint: null }
-  const certificate = socket.getPeerX509Certificate()
-  // A resumed session without a certificate has a clean verdict: only together with a certificate does one count.
-  if (certificate === undefined) return { certificate: { state: 'no-certificate' }, fingerprint: null }
-  return { certificate: judge(certificate, verdictOf(socket)), fingerprint: certificate.fingerprint256 }
-}
-
-function judge(certificate: X509Certificate, why: string | null): PeerCertificate {
-  const names = presentedNames(certificate)
-  return why === null ? { state: 'verified', names } : { state: 'not-verified', names, why }
-}
-
-/** Null when OpenSSL verified the path, else its code, e.g. `SELF_SIGNED_CERT_IN_CHAIN`. */
-function verdictOf(socket: TLSSocket): string | null {
-  const handle = handleOf(socket)
-  if (handle === null) return 'VERDICT_UNAVAILABLE'
-  const error = handle.verifyError()
-  if (error === null || error === undefined) return null
-  return error.code ?? error.message
-}
-
-function handleOf(socket: TLSSocket): VerifyHandle | null {
-  const { _handle: handle } = socket as unknown as { _handle?: unknown }
-  if (typeof handle !== 'object' || handle === null || !('verifyError' in handle)) return null
-  return typeof handle.verifyError === 'function' ? (handle as VerifyHandle) : null
-}
-
-/**
- * @param socket a TLS socket of this Node
- * @returns whether OpenSSL's verdict can be had from it; asked at start-up, as it is no public interface
- */
-export function verdictIsAvailable(socket: TLSSocket): boolean {
-  return handleOf(socket) !== null
+/** Node hangs what else was presented onto the first certificate, in the order of the handshake. */
+function presentedBy(own: X509Certificate, most: number): Buffer[] {
+  const presented: Buffer[] = []
+  let next: X509Certificate | undefined = own
+  while (next !== undefined && presented.length < most) {
+    presented.push(next.raw)
+    next = next.issuerCertificate
+  }
+  return presented
 }

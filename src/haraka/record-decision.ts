@@ -69,5 +69,5 @@ function certificateOf(
   certificate: PeerCertificate,
 ): Pick<JournalRecord['peer']['certificate'], 'state' | 'names' | 'why'> {
   const names = 'names' in certificate ? certificate.names.slice(0, MOST_NAMES) : []
-  return { state: certificate.state, names, why: 'why' in certificate ? certificate.why : null }
+  return { state: certificate.state, names, why: 'why' in certificate ? certificate.why.slice(0, 500) : null }
 }

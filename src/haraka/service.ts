@@ -4,11 +4,13 @@
  */
 
 import constants from 'haraka-constants'
+import type { Verifier } from '../certificate/verifier.ts'
 import type { Directory } from '../directory/directory.ts'
 import { openFileDirectory } from '../directory/file-store.ts'
 import { formatProblem } from '../directory/model.ts'
 import type { Settings } from '../instance/settings.ts'
 import { readSettings } from '../instance/settings.ts'
+import { openTrust } from '../instance/live-trust.ts'
 import type { Journal } from '../journal/writer.ts'
 import { openJournal } from '../journal/writer.ts'
 import type { HarakaModules } from './mends.ts'
@@ -21,6 +23,8 @@ export interface Service {
   settings(): Settings
   readonly directory: Directory
   readonly journal: Journal
+  /** Who says whether a certificate counts; another one after each change of the trusted files. */
+  verifier(): Verifier
   /** Whether an address is a listed proxy's own. */
   isProxy(address: string): boolean
   close(): Promise<void>
@@ -65,8 +69,10 @@ export async function openService(
     log: (message) => plugin.logerror(message),
   })
   let inForce = settings
+  const trust = openTrust({ instance, settings: () => inForce, log })
   watchSettings(plugin, () => {
     inForce = reread(plugin, instance, inForce)
+    trust.reload()
   })
   // The last decisions are written also when Haraka ends by process.exit().
   process.once('exit', () => {
@@ -77,9 +83,11 @@ export async function openService(
     settings: () => inForce,
     directory,
     journal,
+    verifier: () => trust.verifier(),
     isProxy: (address) => haraka.netUtils.is_haproxy_allowed(address),
     close: async () => {
       journal.close()
+      trust.close()
       await directory.close()
     },
   }

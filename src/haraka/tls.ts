@@ -1,31 +1,24 @@
 /**
  * The TLS contexts of this process. Haraka builds one for each STARTTLS from the options, another for whoever sends a
- * server name (SNI), and its `ca=` reaches some of them only; a context without CAs trusts those that Node was built
- * with. Here every one trusts the CAs of `[certificates] ca` and no other, and is built once.
+ * server name (SNI), and puts the name of every CA into the request for a certificate. Here each is built once, asks for
+ * a certificate and names no CAs: whether one counts is for src/certificate to say, and TLS only proves who has the key.
  */
 
 import { constants as cryptoConstants } from 'node:crypto'
-import { Socket } from 'node:net'
-import { createSecureContext, TLSSocket } from 'node:tls'
+import { createSecureContext } from 'node:tls'
 import type { SecureContext, SecureContextOptions } from 'node:tls'
-import { verdictIsAvailable } from './peer.ts'
 import type { Logger, TlsOptions, TlsSocketModule } from './types.ts'
 
-/** Resumed sessions would carry an old verdict: until they are validated anew, every handshake is a whole one. */
+/** A resumed session has the leaf without its intermediates: every handshake is a whole one. */
 const NO_RESUMPTION = cryptoConstants.SSL_OP_NO_TICKET
 
 const TAKEN_OVER = new WeakSet<TlsSocketModule>()
 
 /**
  * @param tlsSocket Haraka's tls_socket module, after its tls plugin was registered
- * @param trusted the PEM texts of the CAs that client certificates are verified against
- * @param log told when OpenSSL's verdict cannot be had from this Node
+ * @param log told when a server certificate cannot be used
  */
-export function takeOverTls(
-  tlsSocket: TlsSocketModule,
-  trusted: readonly string[],
-  log: Pick<Logger, 'logerror'>,
-): void {
+export function takeOverTls(tlsSocket: TlsSocketModule, log: Pick<Logger, 'logerror'>): void {
   if (TAKEN_OVER.has(tlsSocket)) return
   TAKEN_OVER.add(tlsSocket)
 
@@ -33,11 +26,11 @@ export function takeOverTls(
   const rebuild = (): void => {
     contexts = new Map()
     for (const [name, options] of Object.entries(tlsSocket.certsByHost)) {
-      const context = contextFor(options, trusted, name, log)
+      const context = contextFor(options, name, log)
       if (context === null) continue
       contexts.set(name.toLowerCase(), context)
       if (name !== '*') continue
-      options.ca = trusted
+      delete options.ca
       options.secureOptions = NO_RESUMPTION
       options.secureContext = context
       options.SNICallback = (serverName, done) => {
@@ -60,22 +53,15 @@ export function takeOverTls(
     return result
   }
   rebuild()
-  selfTest(log)
 }
 
-function contextFor(
-  options: TlsOptions,
-  trusted: readonly string[],
-  name: string,
-  log: Pick<Logger, 'logerror'>,
-): SecureContext | null {
+function contextFor(options: TlsOptions, name: string, log: Pick<Logger, 'logerror'>): SecureContext | null {
   const { key, cert, dhparam, ciphers, minVersion } = options
   if (key === undefined || cert === undefined) return null
   try {
     return createSecureContext({
       key,
       cert,
-      ca: [...trusted],
       // Any value will do, as long as all contexts of this server share it.
       sessionIdContext: 'connectors',
       secureOptions: NO_RESUMPTION,
@@ -101,15 +87,4 @@ function contextNamed(
   const name = serverName.toLowerCase()
   const wildcard = `*${name.slice(name.indexOf('.'))}`
   return contexts.get(name) ?? contexts.get(wildcard) ?? contexts.get('*')
-}
-
-/** The verdict comes from no public interface: notice at start-up, not at the first refusal, when it has gone. */
-function selfTest(log: Pick<Logger, 'logerror'>): void {
-  const socket = new TLSSocket(new Socket(), { isServer: true })
-  if (!verdictIsAvailable(socket)) {
-    log.logerror(
-      `Node ${process.version} does not tell OpenSSL's verdict on client certificates: no certificate counts as verified. Use Node 20, 22 or 24.`,
-    )
-  }
-  socket.destroy()
 }

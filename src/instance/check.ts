@@ -16,7 +16,7 @@ import { DEMO_CA } from './prepare.ts'
 import type { Settings } from './settings.ts'
 import { readSettings } from './settings.ts'
 import type { Trust } from './trust.ts'
-import { loadTrustedCertificateAuthorities } from './trust.ts'
+import { loadTrust } from './trust.ts'
 
 export interface CheckResult {
   readonly problems: readonly Problem[]
@@ -62,7 +62,7 @@ export function checkInstance(instance: string): CheckResult {
   }
   const { settings, problems: settingProblems } = readSettings(instance)
   const haraka = readHarakaConfig(instance)
-  const trust = loadTrustedCertificateAuthorities(instance, settings)
+  const trust = loadTrust(instance, settings)
   const directory = readOrganizations(instance, report)
   problems.push(...settingProblems, ...trust.problems, ...directory.problems)
 

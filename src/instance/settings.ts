@@ -3,6 +3,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
+import type { RevocationPolicy } from '../certificate/crl.ts'
+import type { Limits } from '../certificate/limits.ts'
+import { DEFAULT_LIMITS } from '../certificate/limits.ts'
+import type { Purpose } from '../certificate/verifier.ts'
 import type { Problem } from '../directory/model.ts'
 import { REASONS } from '../policy/reasons.ts'
 import { normalizeDomain } from '../text/domain-name.ts'
@@ -58,6 +62,30 @@ const endpoint = (defaultPort?: number) =>
       return z.NEVER
     })
 
+const list = () =>
+  z
+    .string()
+    .optional()
+    .transform((text) =>
+      (text ?? '')
+        .split(',')
+        .map((item) => item.trim())
+        .filter((item) => item !== ''),
+    )
+
+const choices = <Choice extends string>(known: readonly Choice[], fallback: readonly Choice[]) =>
+  list().transform((items, context): readonly Choice[] => {
+    const chosen = items.flatMap(
+      (item) => known.find((choice) => choice.toLowerCase() === item.toLowerCase()) ?? [],
+    )
+    if (chosen.length === items.length) return items.length === 0 ? fallback : chosen
+    context.addIssue({
+      code: 'custom',
+      message: `holds "${printable(items.find((item) => !known.some((choice) => choice === item)) ?? '')}"|write one or more of ${known.join(', ')}`,
+    })
+    return z.NEVER
+  })
+
 /** Room that the longest reason, an id and CRLF take of the 512 octets of a reply line (RFC 5321 4.5.3.1.5). */
 const SUFFIX_LENGTH = ' []'.length + Math.max(...REASONS.map(({ code }) => code.length)) + 1 + 50
 const LONGEST_REPLY = 512 - '550 5.7.64 '.length - SUFFIX_LENGTH - '\r\n'.length
@@ -89,16 +117,28 @@ const SCHEMA = z.object({
       }),
   }),
   certificates: z.object({
-    ca: z
+    ca: list().transform((named) => (named.length === 0 ? ['system'] : named)),
+    accept_eku: choices(['clientAuth', 'serverAuth'], ['clientAuth', 'serverAuth']),
+    allow: choices(['sha1', 'rsa1024'], []),
+    crl: list(),
+    crl_policy: z
       .string()
       .optional()
-      .transform((text) => {
-        const named = (text ?? '')
-          .split(',')
-          .map((item) => item.trim())
-          .filter((item) => item !== '')
-        return named.length === 0 ? ['system'] : named
+      .transform((text, context) => {
+        if (text === undefined || text === '' || text === 'if-available') return 'if-available' as const
+        if (text === 'require') return 'require' as const
+        context.addIssue({
+          code: 'custom',
+          message: `"${printable(text)}" is unknown|write if-available or require`,
+        })
+        return z.NEVER
       }),
+    max_certificates: count(DEFAULT_LIMITS.certificates, 1, 1000),
+    max_bytes: count(DEFAULT_LIMITS.bytes, 10_000, 100_000_000),
+    max_intermediates: count(DEFAULT_LIMITS.intermediates, 0, 100),
+    max_signatures: count(DEFAULT_LIMITS.signatures, 1, 10_000),
+    max_names: count(DEFAULT_LIMITS.names, 1, 1_000_000),
+    max_name_comparisons: count(DEFAULT_LIMITS.nameComparisons, 1, 100_000_000),
   }),
   relay: z.object({
     accept_inbound: flag(true),
@@ -137,7 +177,14 @@ const SCHEMA = z.object({
 
 export interface Settings {
   readonly directory: { readonly store: 'file' }
-  readonly certificates: { readonly ca: readonly string[] }
+  readonly certificates: {
+    readonly ca: readonly string[]
+    readonly acceptEku: readonly Purpose[]
+    readonly allow: readonly ('sha1' | 'rsa1024')[]
+    readonly crl: readonly string[]
+    readonly crlPolicy: RevocationPolicy
+    readonly limits: Limits
+  }
   readonly relay: {
     readonly acceptInbound: boolean
     readonly respectRelaying: boolean
@@ -275,7 +322,7 @@ function sinkOutside({ demonstration: { sink } }: Settings, ini: Ini): Problem[]
 function toSettings(data: z.infer<typeof SCHEMA>): Settings {
   return {
     directory: data.directory,
-    certificates: data.certificates,
+    certificates: certificateSettings(data.certificates),
     relay: {
       acceptInbound: data.relay.accept_inbound,
       respectRelaying: data.relay.respect_relaying,
@@ -291,5 +338,23 @@ function toSettings(data: z.infer<typeof SCHEMA>): Settings {
     connection: { lookupRdns: data.connection.lookup_rdns },
     journal: { maxBytes: data.journal.max_bytes, maxDays: data.journal.max_days },
     demonstration: data.demonstration,
+  }
+}
+
+function certificateSettings(data: z.infer<typeof SCHEMA>['certificates']): Settings['certificates'] {
+  return {
+    ca: data.ca,
+    acceptEku: data.accept_eku,
+    allow: data.allow,
+    crl: data.crl,
+    crlPolicy: data.crl_policy,
+    limits: {
+      certificates: data.max_certificates,
+      bytes: data.max_bytes,
+      intermediates: data.max_intermediates,
+      signatures: data.max_signatures,
+      names: data.max_names,
+      nameComparisons: data.max_name_comparisons,
+    },
   }
 }

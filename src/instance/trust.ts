@@ -1,19 +1,28 @@
-/** The CAs of `[certificates] ca`: whom client certificates must come from. */
+/** The files of `[certificates]`: the CAs that client certificates must come from, and what they revoked. */
 
-import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join, relative, resolve, sep } from 'node:path'
 import { rootCertificates } from 'node:tls'
+import type { RevocationList } from '../certificate/crl.ts'
+import { parseRevocationList } from '../certificate/crl.ts'
+import { formatName } from '../certificate/general-name.ts'
+import type { Certificate } from '../certificate/parse.ts'
+import { parseCertificate } from '../certificate/parse.ts'
+import { certificatesIn, revocationListsIn } from '../certificate/pem.ts'
+import { CertificateFault } from '../certificate/reasons.ts'
+import type { Verifier } from '../certificate/verifier.ts'
+import { createVerifier } from '../certificate/verifier.ts'
 import type { Problem } from '../directory/model.ts'
 import { printable } from '../text/printable.ts'
 import type { Settings } from './settings.ts'
 
 export interface Trust {
-  /** The PEM text of each CA. */
-  readonly pem: readonly string[]
-  /** For people: where they come from. */
+  readonly verifier: Verifier
+  /** For people: where the CAs come from. */
   readonly description: readonly string[]
   readonly problems: readonly Problem[]
+  /** The files that it was read from. */
+  readonly files: readonly string[]
 }
 
 /** Where Debian, RHEL, SUSE, Alpine and macOS keep the machine's bundle. */
@@ -24,87 +33,161 @@ const SYSTEM_BUNDLES = [
   '/etc/ssl/cert.pem',
 ]
 
-const BLOCK = /-----BEGIN (?:TRUSTED )?CERTIFICATE-----[^-]+-----END (?:TRUSTED )?CERTIFICATE-----/g
+const MEND_CA = 'name "system" or PEM files under config/, separated by commas'
+const MEND_CRL = 'name PEM or DER files under config/, separated by commas'
 
 /**
  * @param instance the instance's folder
  * @param settings its settings
- * @returns the CAs, and what is wrong with them
+ * @returns whom to trust, and what is wrong with the files
  */
-export function loadTrustedCertificateAuthorities(instance: string, settings: Settings): Trust {
-  const pem: string[] = []
+export function loadTrust(instance: string, { certificates }: Settings): Trust {
+  const anchors: Certificate[] = []
+  const lists: RevocationList[] = []
   const description: string[] = []
   const problems: Problem[] = []
-  for (const name of settings.certificates.ca) {
+  const files: string[] = []
+  for (const name of certificates.ca) {
     if (name === 'system') {
       const system = systemBundle()
-      pem.push(...system.pem)
-      description.push(`system (${system.pem.length} CAs, ${system.from})`)
+      anchors.push(...system.anchors)
+      files.push(...system.files)
+      description.push(`system (${system.anchors.length} CAs, ${system.from})`)
       continue
     }
-    const read = readBundle(instance, name)
-    if (typeof read === 'string') problems.push(problem(name, read))
+    const path = pathOf(instance, name)
+    if (path !== null) files.push(path)
+    const read = path === null ? 'is not under config/' : readAnchors(path)
+    if (typeof read === 'string') problems.push(problem('ca', name, read, MEND_CA))
     else {
-      pem.push(...read)
+      anchors.push(...read)
       description.push(`${name} (${describe(read)})`)
     }
   }
-  return { pem, description, problems }
+  for (const name of certificates.crl) {
+    const path = pathOf(instance, name)
+    if (path !== null) files.push(path)
+    const read = path === null ? 'is not under config/' : readRevocationLists(path)
+    if (typeof read === 'string') problems.push(problem('crl', name, read, MEND_CRL))
+    else {
+      lists.push(...read)
+      problems.push(...staleLists(name, read))
+    }
+  }
+  const verifier = createVerifier({
+    anchors,
+    purposes: certificates.acceptEku,
+    allowed: { sha1: certificates.allow.includes('sha1'), rsa1024: certificates.allow.includes('rsa1024') },
+    limits: certificates.limits,
+    revocationLists: lists,
+    revocationPolicy: certificates.crlPolicy,
+  })
+  return { verifier, description, problems, files }
 }
 
-function problem(name: string, message: string): Problem {
+function problem(
+  key: string,
+  name: string,
+  message: string,
+  mend: string,
+  severity: Problem['severity'] = 'error',
+): Problem {
   return {
     file: 'config/connectors.ini',
     line: 0,
     column: 1,
-    severity: 'error',
-    message: `[certificates] ca: ${printable(name)} ${message}`,
-    mend: 'name "system" or PEM files under config/, separated by commas',
+    severity,
+    message: `[certificates] ${key}: ${printable(name)} ${message}`,
+    mend,
   }
 }
 
-function systemBundle(): { pem: readonly string[]; from: string } {
+/** @returns the machine's CA bundle */
+export function systemBundle(): { anchors: readonly Certificate[]; from: string; files: readonly string[] } {
   for (const path of [process.env['SSL_CERT_FILE'] ?? '', ...SYSTEM_BUNDLES]) {
+    if (path === '') continue
     try {
-      const pem = readFileSync(path, 'utf8').match(BLOCK)
-      if (path !== '' && pem !== null) return { pem, from: path }
+      const anchors = parseAll(certificatesIn(readFileSync(path)))
+      if (anchors.length > 0) return { anchors, from: path, files: [path] }
     } catch {
       // Another system keeps it elsewhere.
     }
   }
-  return { pem: rootCertificates, from: "Node's own, as this machine has no bundle" }
+  const anchors = parseAll(rootCertificates.flatMap((pem) => certificatesIn(Buffer.from(pem))))
+  return { anchors, from: "Node's own, as this machine has no bundle", files: [] }
 }
 
-/** The PEM texts, or what is wrong. */
-function readBundle(instance: string, name: string): string[] | string {
+/** A root of the machine's that cannot be read is the machine's fault, and trusts nobody. */
+function parseAll(ders: readonly Buffer[]): Certificate[] {
+  return ders.flatMap((der) => {
+    try {
+      return [parseCertificate(der)]
+    } catch (error) {
+      if (error instanceof CertificateFault) return []
+      throw error
+    }
+  })
+}
+
+function pathOf(instance: string, name: string): string | null {
   const folder = join(instance, 'config')
   const path = resolve(folder, name)
   const inside = relative(folder, path)
-  if (inside.startsWith(`..${sep}`) || inside === '..' || resolve(name) === name)
-    return 'is not under config/'
-  let text: string
+  return inside.startsWith(`..${sep}`) || inside === '..' || resolve(name) === name ? null : path
+}
+
+/** The content, or what is wrong. */
+function readBytes(path: string): Buffer | string {
   try {
-    text = readFileSync(path, 'utf8')
+    return readFileSync(path)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     return code === 'ENOENT' ? 'does not exist' : `cannot be read: ${code ?? String(error)}`
   }
-  const blocks = text.match(BLOCK)
-  if (blocks === null) return 'holds no certificate in PEM form'
-  const damaged = blocks.findIndex((block) => readCertificate(block) === null)
-  return damaged === -1 ? [...blocks] : `holds a damaged certificate (number ${damaged + 1})`
 }
 
-function readCertificate(block: string): X509Certificate | null {
-  try {
-    return new X509Certificate(block)
-  } catch {
-    return null
+function readAnchors(path: string): Certificate[] | string {
+  const bytes = readBytes(path)
+  if (typeof bytes === 'string') return bytes
+  const ders = certificatesIn(bytes)
+  if (ders.length === 0) return 'holds no certificate'
+  return readEach(ders, parseCertificate, 'certificate')
+}
+
+function readRevocationLists(path: string): RevocationList[] | string {
+  const bytes = readBytes(path)
+  if (typeof bytes === 'string') return bytes
+  const ders = revocationListsIn(bytes)
+  if (ders.length === 0) return 'holds no revocation list'
+  return readEach(ders, parseRevocationList, 'revocation list')
+}
+
+function readEach<T>(ders: readonly Buffer[], parse: (der: Buffer) => T, what: string): T[] | string {
+  const read: T[] = []
+  for (const [index, der] of ders.entries()) {
+    try {
+      read.push(parse(der))
+    } catch (error) {
+      if (!(error instanceof CertificateFault)) throw error
+      return `holds a damaged ${what} (number ${index + 1}: ${printable(error.message)})`
+    }
   }
+  return read
 }
 
-function describe(blocks: readonly string[]): string {
-  const [first] = blocks
-  const subject = first === undefined ? '' : (readCertificate(first)?.subject ?? '').replaceAll('\n', ', ')
-  return blocks.length === 1 ? printable(subject) : `${blocks.length} CAs`
+function staleLists(name: string, lists: readonly RevocationList[]): Problem[] {
+  return lists
+    .filter(({ nextUpdate }) => nextUpdate !== null && nextUpdate < Date.now())
+    .map(({ issuer, nextUpdate }) => {
+      const since = new Date(nextUpdate ?? 0).toISOString().slice(0, 10)
+      const what = `holds a list of ${printable(formatName(issuer))} that is stale since ${since}`
+      return problem('crl', name, what, 'fetch the new one', 'warning')
+    })
+}
+
+function describe(anchors: readonly Certificate[]): string {
+  const [first] = anchors
+  return anchors.length === 1 && first !== undefined
+    ? printable(formatName(first.subject))
+    : `${anchors.length} CAs`
 }

@@ -86,6 +86,8 @@ export interface InstanceOptions {
   readonly organizations?: string
   /** Changes a file of config/ before the start, by its name. */
   readonly config?: Readonly<Record<string, (text: string) => string>>
+  /** More files of config/, by their names. */
+  readonly files?: Readonly<Record<string, string>>
   /** Where outgoing mail goes; the instance's own sink when not given. */
   readonly smartHost?: number
   readonly host?: string
@@ -127,6 +129,7 @@ export async function makeInstance(t: TestContext, options: InstanceOptions = {}
   if (code !== 0) throw new Error(`init failed: ${stderr}`)
   const path = (...names: string[]): string => join(folder, 'config', ...names)
   if (options.organizations !== undefined) await writeFile(path('organizations.yaml'), options.organizations)
+  for (const [name, text] of Object.entries(options.files ?? {})) await writeFile(path(name), text)
   for (const [name, change] of Object.entries(options.config ?? {})) {
     await writeFile(path(name), change(await readFile(path(name), 'utf8')))
   }

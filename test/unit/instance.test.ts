@@ -8,12 +8,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { after, before, describe, it } from 'node:test'
-import { verifyCertificateFile } from '../../src/certificate/verify-file.ts'
 import { formatProblem } from '../../src/directory/model.ts'
 import { checkInstance } from '../../src/instance/check.ts'
 import type { InitOptions } from '../../src/instance/init.ts'
 import { initInstance, renderConfig } from '../../src/instance/init.ts'
 import { prepareInstance } from '../../src/instance/prepare.ts'
+import { readSettings } from '../../src/instance/settings.ts'
+import { loadTrust } from '../../src/instance/trust.ts'
+import { certificatesIn } from '../../src/certificate/pem.ts'
 import { ROOT, temporaryFolder } from '../support/smarthost.ts'
 
 const at = (host: string, port: number): { host: string; port: number } => ({ host, port })
@@ -137,14 +139,16 @@ describe('preparing an instance', () => {
 
   it("makes the demonstration's certificates so that its CA verifies them, and nobody else's", async (t) => {
     const config = join(await instance(t, DEMO), 'config')
-    const trusted = [await readFile(join(config, 'demo-ca.pem'), 'utf8')]
-    const good = await verifyCertificateFile(join(config, 'demo', 'mail.contoso.com.cert.pem'), trusted)
-    assert.deepEqual(good, { state: 'verified', names: ['mail.contoso.com'] })
-    const bad = await verifyCertificateFile(
-      join(config, 'demo', 'untrusted.mail.contoso.com.cert.pem'),
-      trusted,
-    )
-    assert.equal(bad.state, 'not-verified')
+    const { settings } = readSettings(join(config, '..'))
+    const { verifier } = loadTrust(join(config, '..'), settings)
+    const verdictOn = async (name: string) =>
+      verifier.verify(certificatesIn(await readFile(join(config, 'demo', `${name}.cert.pem`))))
+    const good = await verdictOn('mail.contoso.com')
+    assert.ok(good.ok)
+    assert.deepEqual(good.names, ['mail.contoso.com'])
+    const bad = await verdictOn('untrusted.mail.contoso.com')
+    assert.ok(!bad.ok)
+    assert.equal(bad.reason, 'intermediate-missing')
   })
 
   it('leaves certificates and keys that are there alone, and does nothing twice', async (t) => {
@@ -288,13 +292,9 @@ describe('check', () => {
           join(config, 'demo-ca.pem'),
           '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n',
         ),
-      /holds a damaged certificate \(number 1\)/,
+      /holds a damaged certificate \(number 1: it is not DER\)/,
     ],
-    [
-      'a CA that is empty',
-      (config) => writeFile(join(config, 'demo-ca.pem'), ''),
-      /holds no certificate in PEM form/,
-    ],
+    ['a CA that is empty', (config) => writeFile(join(config, 'demo-ca.pem'), ''), /holds no certificate/],
     [
       'a missing directory',
       (config) => rm(join(config, 'organizations.yaml')),
