@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { registerCertificate } from './commands/certificate.ts'
 import { registerCheck } from './commands/check.ts'
 import { registerExplain } from './commands/explain.ts'
 import { registerInit } from './commands/init.ts'
@@ -56,6 +57,7 @@ function program(context: CliContext): Command {
   registerStart(command, context)
   registerInit(command, context)
   registerCheck(command, context)
+  registerCertificate(command, context)
   registerExplain(command, context)
   registerJournal(command, context)
   return command

@@ -1,13 +1,15 @@
 /** `connectorctl explain`: the decision for a message that nobody sent, told the way a person would tell it. */
 
+import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
-import { verifyCertificateFile } from '../../certificate/verify-file.ts'
+import { certificatesIn } from '../../certificate/pem.ts'
+import { peerCertificateOf } from '../../certificate/verdict.ts'
 import type { Directory } from '../../directory/directory.ts'
 import { buildFileDirectory } from '../../directory/file-store.ts'
 import type { Settings } from '../../instance/settings.ts'
 import { readSettings } from '../../instance/settings.ts'
-import { loadTrustedCertificateAuthorities } from '../../instance/trust.ts'
+import { loadTrust } from '../../instance/trust.ts'
 import { formatProblem } from '../../directory/model.ts'
 import type { Decision } from '../../policy/decide.ts'
 import { describe, describePeer, differencesFromMicrosoft } from '../../policy/describe.ts'
@@ -149,11 +151,20 @@ async function certificateOf(
     return { state: 'verified', names: options.certificateName.map((name) => certificateName(name)) }
   }
   if (options.certificate === undefined) return { state: 'no-certificate' }
-  const { pem } = loadTrustedCertificateAuthorities(instance, settings)
+  const presented = certificatesIn(await readFileOf(options.certificate))
+  if (presented.length === 0) throw new CommandFailed(`${options.certificate} holds no certificate`)
+  const { problems, verifier } = loadTrust(instance, settings)
+  const errors = problems.filter(({ severity }) => severity === 'error')
+  if (errors.length > 0) throw new CommandFailed(errors.map((problem) => formatProblem(problem)).join('\n'))
+  return peerCertificateOf(verifier.verify(presented))
+}
+
+async function readFileOf(path: string): Promise<Buffer> {
   try {
-    return await verifyCertificateFile(resolve(options.certificate), pem)
+    return await readFile(path)
   } catch (error) {
-    throw new CommandFailed(error instanceof Error ? error.message : String(error))
+    const { code, message } = error as NodeJS.ErrnoException
+    throw new CommandFailed(`${path} cannot be read: ${code ?? message}`)
   }
 }
 

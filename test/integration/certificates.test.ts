@@ -1,0 +1,236 @@
+/** Certificates of real clients, over real handshakes, and connectorctl certificate. */
+
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import type { Made } from '../support/authority.ts'
+import { Authority, CA, LEAF } from '../support/authority.ts'
+import type { Smarthost } from '../support/smarthost.ts'
+import { connectorctl, run, startSmarthost } from '../support/smarthost.ts'
+import { SmtpClient } from '../support/smtp-client.ts'
+
+const authority = new Authority()
+after(() => {
+  authority.close()
+})
+
+const root = authority.make({ name: 'Private root', issuer: null, extensions: CA })
+const intermediate = authority.make({ name: 'Private intermediate', issuer: root, extensions: CA })
+const mail = authority.make({ name: 'mail.contoso.com', issuer: intermediate })
+const other = authority.make({ name: 'Another root', issuer: null, extensions: CA })
+
+const privateCa = {
+  'connectors.ini': (text: string): string =>
+    text.replace('ca = demo-ca.pem', 'ca = demo-ca.pem, private.pem'),
+}
+
+/** What a null sender to the Internet is answered. */
+async function ask(
+  server: Smarthost,
+  presented: readonly Made[],
+  way: 'STARTTLS' | 'implicit TLS',
+): Promise<string> {
+  const [own] = presented
+  const client = await SmtpClient.connect({
+    port: way === 'STARTTLS' ? server.smtp : server.smtps,
+    implicitTls: way !== 'STARTTLS',
+    ...(own === undefined
+      ? {}
+      : {
+          certificate: {
+            cert: presented.map(({ pem }) => pem).join(''),
+            key: readFileSync(own.keyFile, 'utf8'),
+          },
+        }),
+  })
+  await client.greet(way === 'STARTTLS')
+  const reply = await client.envelope('', 'bob@example.net')
+  await client.quit()
+  return reply
+}
+
+async function start(t: Parameters<typeof startSmarthost>[0]): Promise<Smarthost> {
+  return startSmarthost(t, {
+    config: privateCa,
+    files: { 'private.pem': root.pem },
+  })
+}
+
+describe('a client certificate', () => {
+  it('made for serverAuth only counts with its intermediates in any order, and the journal says why another does not', async (t) => {
+    const server = await start(t)
+    const self = authority.make({ name: 'mail.contoso.com', issuer: null })
+    const wrong = authority.make({
+      name: 'mail.contoso.com',
+      issuer: intermediate,
+      extensions: [...LEAF.slice(0, 2), 'extendedKeyUsage=codeSigning'],
+    })
+    for (const way of ['STARTTLS', 'implicit TLS'] as const) {
+      assert.match(await ask(server, [mail, intermediate], way), /^250 /)
+      assert.match(await ask(server, [mail, other, root, intermediate], way), /^250 /)
+      for (const [presented, why] of [
+        [[mail], 'intermediate-missing: its issuer CN=Private intermediate was not presented'],
+        [[self], 'self-signed: CN=mail.contoso.com is no trusted CA'],
+        [[wrong, intermediate], 'extended-key-usage: it permits codeSigning only'],
+      ] as const) {
+        const reply = await ask(server, presented, way)
+        assert.match(reply, /TenantAttribution.*\[certificate-not-verified /)
+        const id = /\[\S+ (\S+)\]$/.exec(reply)?.[1] ?? ''
+        const { stdout } = await connectorctl('journal', '--instance', server.folder, '--id', id)
+        assert.ok(stdout.includes(why), stdout)
+      }
+    }
+  })
+
+  it('is asked for without the name of any CA', async (t) => {
+    const server = await start(t)
+    const { stdout } = await run(
+      'bash',
+      '-c',
+      `openssl s_client -connect 127.0.0.1:${server.smtps} < /dev/null 2>&1`,
+    )
+    assert.match(stdout, /No client certificate CA names sent/)
+  })
+
+  it('counts as soon as its CA is trusted, and no more when it is not; a bad file changes nothing', async (t) => {
+    const server = await start(t)
+    const stranger = authority.make({ name: 'mail.contoso.com', issuer: other })
+    assert.match(await ask(server, [stranger], 'STARTTLS'), /certificate-not-verified/)
+    const saved = Date.now()
+    await writeFile(server.path('private.pem'), root.pem + other.pem)
+    await server.printed('the trusted certificates are in force')
+    assert.ok(Date.now() - saved < 1000, 'within a second')
+    assert.match(await ask(server, [stranger], 'STARTTLS'), /^250 /)
+
+    await writeFile(
+      server.path('private.pem'),
+      '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n',
+    )
+    await server.printed(
+      /are not used, those before stay in force: .*private\.pem holds a damaged certificate/,
+    )
+    assert.match(await ask(server, [stranger], 'STARTTLS'), /^250 /)
+  })
+
+  it('counts no more when a list that is added names it', async (t) => {
+    const server = await start(t)
+    assert.match(await ask(server, [mail, intermediate], 'STARTTLS'), /^250 /)
+    await writeFile(server.path('private.crl'), authority.revoke(intermediate, [mail]))
+    const ini = server.path('connectors.ini')
+    await writeFile(ini, (await readFile(ini, 'utf8')).replace('crl =', 'crl = private.crl'))
+    await server.printed('the trusted certificates are in force')
+    const reply = await ask(server, [mail, intermediate], 'STARTTLS')
+    assert.match(reply, /certificate-not-verified/)
+  })
+})
+
+describe('connectorctl certificate', () => {
+  const json = async (...args: string[]): Promise<{ code: number | null; told: unknown }> => {
+    const { code, stdout } = await connectorctl('certificate', 'verify', '--json', ...args)
+    return { code, told: JSON.parse(stdout) as unknown }
+  }
+
+  it('verify finds a path, or says what is wrong, with exit codes 0 and 1', async () => {
+    assert.deepEqual(
+      await json('--certificate', mail.file, '--chain', intermediate.file, '--ca', root.file),
+      {
+        code: 0,
+        told: {
+          ok: true,
+          reason: null,
+          names: ['mail.contoso.com'],
+          path: ['CN=mail.contoso.com', 'CN=Private intermediate', 'CN=Private root'],
+        },
+      },
+    )
+    const fails = async (reason: string, ...args: string[]): Promise<void> => {
+      const { code, told } = await json(...args)
+      assert.equal(code, 1)
+      assert.deepEqual([(told as { ok: boolean }).ok, (told as { reason: string }).reason], [false, reason])
+    }
+    await fails('intermediate-missing', '--certificate', mail.file, '--ca', root.file)
+    await fails('intermediate-missing', '--certificate', mail.file, '--system-ca')
+    await fails(
+      'expired',
+      '--certificate',
+      mail.file,
+      '--chain',
+      intermediate.file,
+      '--ca',
+      root.file,
+      '--at',
+      '2040-01-01T00:00:00Z',
+    )
+    await fails(
+      'extended-key-usage',
+      '--certificate',
+      mail.file,
+      '--chain',
+      intermediate.file,
+      '--ca',
+      root.file,
+      '--accept-eku',
+      'clientAuth',
+    )
+    await fails('unreadable-file', '--certificate', join(authority.folder, 'none.pem'))
+    const list = join(authority.folder, 'revoked.crl')
+    await writeFile(list, authority.revoke(intermediate, [mail]))
+    await fails(
+      'revoked',
+      '--certificate',
+      mail.file,
+      '--chain',
+      intermediate.file,
+      '--ca',
+      root.file,
+      '--crl',
+      list,
+    )
+    const told = await connectorctl('certificate', 'verify', '--certificate', mail.file, '--ca', root.file)
+    assert.match(told.stdout, /It does not count: intermediate-missing: /)
+  })
+
+  it('answers wrong flags in one line with exit code 2', async () => {
+    for (const [args, pattern] of [
+      [['--certificate', mail.file, '--at', 'noon'], /--at "noon" is no time/],
+      [['--certificate', mail.file, '--accept-eku', 'mail'], /--accept-eku "mail" is none of/],
+      [['--certificate', mail.file, '--ca', root.file, '--system-ca'], /cannot be used with option/],
+      [[], /required option '--certificate <file>'/],
+    ] as const) {
+      const { code, stderr } = await connectorctl('certificate', 'verify', ...args)
+      assert.equal(code, 2)
+      assert.match(stderr, pattern)
+      assert.equal(stderr.trimEnd().split('\n').length, 1, stderr)
+    }
+  })
+
+  it('inspect tells what it is, whom it would be, and the trap', async (t) => {
+    const server = await start(t)
+    const trapped = authority.make({ name: 'mail.adatum.com', issuer: root })
+    const { code, stdout } = await connectorctl(
+      'certificate',
+      'inspect',
+      mail.file,
+      trapped.file,
+      '--instance',
+      server.folder,
+    )
+    assert.equal(code, 0)
+    assert.match(stdout, /subject: +CN=mail\.contoso\.com/)
+    assert.match(stdout, /validity: .*\(29 days left\)/)
+    assert.match(stdout, /"Datacentre Exchange" of contoso \(\*\.contoso\.com\): condition \(b\) holds/)
+    assert.match(
+      stdout,
+      /"Hybrid wizard" of adatum \(mail\.adatum\.com\): the trap: mail\.adatum\.com is no accepted domain/,
+    )
+    const { code: missing, stderr } = await connectorctl(
+      'certificate',
+      'inspect',
+      join(authority.folder, 'none.pem'),
+    )
+    assert.equal(missing, 1)
+    assert.match(stderr, /none\.pem cannot be read: ENOENT/)
+  })
+})
