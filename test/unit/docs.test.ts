@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
+import { CERTIFICATE_REASONS } from '../../src/certificate/reasons.ts'
 import { MENDS } from '../../src/haraka/mends.ts'
 import { REASONS } from '../../src/policy/reasons.ts'
 import { ROOT } from '../support/smarthost.ts'
@@ -15,18 +16,32 @@ const DOCUMENTS = [
 ]
 const read = (name: string): string => readFileSync(join(ROOT, name), 'utf8')
 
+/** A list in a document is the one that is made from the program. */
+function assertListed(name: string, lines: readonly string[]): void {
+  const text = read(name)
+  const [begin, end] = ['<!-- prettier-ignore-start -->\n\n', '\n<!-- prettier-ignore-end -->\n']
+  assert.ok(text.includes(begin))
+  const expected = `${text.slice(0, text.indexOf(begin) + begin.length)}${lines.join('\n')}\n${end}`
+  if (process.env['UPDATE'] === '1') writeFileSync(join(ROOT, name), expected)
+  assert.equal(read(name), expected)
+}
+
 describe('the documents', () => {
-  it('list every reason, as the program has it', () => {
-    const table = REASONS.map(
-      ({ code, outcome, sentence, advice }) =>
-        `- \`${code}\` (${outcome}): ${sentence}${advice === '' ? '' : ` *${advice.replaceAll('*', '\\*')}*`}`,
-    ).join('\n')
-    const text = read('docs/rule.md')
-    const [begin, end] = ['<!-- prettier-ignore-start -->\n\n', '\n<!-- prettier-ignore-end -->\n']
-    assert.ok(text.includes(begin))
-    const expected = `${text.slice(0, text.indexOf(begin) + begin.length)}${table}\n${end}`
-    if (process.env['UPDATE'] === '1') writeFileSync(join(ROOT, 'docs/rule.md'), expected)
-    assert.equal(read('docs/rule.md'), expected)
+  it('list every reason of a decision, as the program has it', () => {
+    assertListed(
+      'docs/rule.md',
+      REASONS.map(
+        ({ code, outcome, sentence, advice }) =>
+          `- \`${code}\` (${outcome}): ${sentence}${advice === '' ? '' : ` *${advice.replaceAll('*', '\\*')}*`}`,
+      ),
+    )
+  })
+
+  it('list every reason why a certificate does not count', () => {
+    assertListed(
+      'docs/certificates.md',
+      Object.entries(CERTIFICATE_REASONS).map(([code, sentence]) => `- \`${code}\`: ${sentence}`),
+    )
   })
 
   it('name no file that is not there', () => {
