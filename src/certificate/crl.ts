@@ -2,7 +2,6 @@
 
 import type { Element } from './der.ts'
 import {
-  BIT_STRING,
   BOOLEAN,
   booleanOf,
   childrenOf,
@@ -20,10 +19,11 @@ import type { DistinguishedName } from './general-name.ts'
 import type { Work } from './limits.ts'
 import type { Certificate } from './parse.ts'
 import { CRL_SIGN } from './parse.ts'
+import { publicKeyOf } from './public-key.ts'
 import { CertificateFault } from './reasons.ts'
 import type { Signed } from './signature.ts'
-import { isSignatureOf } from './signature.ts'
-import { publicKeyOf } from './strength.ts'
+import { isSignatureOf, signedOf } from './signature.ts'
+import { NOTHING_WEAK } from './strength.ts'
 
 /** Whether a certificate needs a list to be trusted; `require-leaf`: the leaf does, its CAs only if there is one. */
 export type RevocationPolicy = 'require' | 'require-leaf' | 'if-available'
@@ -49,13 +49,13 @@ const AUTHORITY_KEY_IDENTIFIER = '2.5.29.35'
  * @throws CertificateFault `malformed` when it cannot be read, or is no complete and direct list
  */
 export function parseRevocationList(raw: Buffer): RevocationList {
-  const [tbs, algorithm, signature] = childrenOf(parseDer(raw), SEQUENCE, 'list')
-  const fields = [...childrenOf(tbs, SEQUENCE, 'list')]
+  const whole = parseDer(raw)
+  const signed = signedOf(whole, 'list')
+  const fields = [...childrenOf(whole.inside?.[0], SEQUENCE, 'list')]
   if (fields[0]?.tag === INTEGER) fields.shift()
   const [inner, issuer, thisUpdate, ...rest] = fields
-  if (tbs === undefined || algorithm === undefined || inner?.encode().equals(algorithm.encode()) !== true) {
+  if (inner?.encoding.equals(signed.algorithmIdentifier) !== true)
     throw malformed('its two signature algorithms differ')
-  }
   const hasNext = rest[0] !== undefined && rest[0].kind === 'universal' && rest[0].tag !== SEQUENCE
   const nextUpdate = hasNext ? timeOf(rest.shift(), 'next update') : null
   const entries =
@@ -66,12 +66,7 @@ export function parseRevocationList(raw: Buffer): RevocationList {
     thisUpdate: timeOf(thisUpdate, 'this update'),
     nextUpdate,
     revoked: new Set(entries.map((entry) => serialOf(entry))),
-    signed: {
-      algorithm: oidOf(childrenOf(algorithm, SEQUENCE, 'signature algorithm')[0], 'signature algorithm'),
-      algorithmIdentifier: algorithm.encode(),
-      content: tbs.encode(),
-      signature: Buffer.from(contentOf(signature, BIT_STRING, 'signature').slice(1), 'latin1'),
-    },
+    signed,
   }
 }
 
@@ -144,7 +139,7 @@ function isIssuedBy(list: RevocationList, issuer: Certificate, work: Work): bool
   let good = known.get(issuer.fingerprint)
   if (good === undefined) {
     work.countSignature()
-    good = isSignatureOf(list.signed, publicKeyOf(issuer))
+    good = isSignatureOf(list.signed, publicKeyOf(issuer), NOTHING_WEAK)
     known.set(issuer.fingerprint, good)
   }
   return good

@@ -1,24 +1,11 @@
 /**
- * DER (X.690) by node-forge's asn1, whose tree is turned into what is read here. What does not come out byte for byte
- * when it is encoded again is no DER and is refused: two readings of one certificate would be two identities.
+ * DER (X.690), strictly: what has another encoding than the one of DER is refused, since two readings of one
+ * certificate would be two identities. A reader of our own, as node-forge's takes BER, converts some strings on the way,
+ * keeps no positions (what is signed is signed as it stands) and costs more than everything else for a hostile
+ * certificate.
  */
 
-import forge from 'node-forge'
 import { CertificateFault } from './reasons.ts'
-
-const { asn1 } = forge
-
-/** One element. `tag` is the number within its class. */
-export interface Element {
-  readonly kind: 'universal' | 'context' | 'other'
-  readonly tag: number
-  /** The elements inside, or null for a primitive one. */
-  readonly inside: readonly Element[] | null
-  /** The content octets of a primitive one, one character an octet. */
-  readonly content: string
-  /** Its whole encoding. */
-  encode(): Buffer
-}
 
 export const BOOLEAN = 1
 export const INTEGER = 2
@@ -35,37 +22,120 @@ const UTC_TIME = 23
 const GENERALIZED_TIME = 24
 const BMP_STRING = 30
 
+const CONSTRUCTED = 0x20
+const LONG_TAG = 0x1f
+/** The two highest bits of the first octet (X.690 section 8.1.2.2). */
+const CLASSES = ['universal', 'other', 'context', 'other'] as const
+/** No certificate nests deeper; a stack would. */
+const DEEPEST = 32
+const NO_DER = 'it is not DER'
+
+/** One element. A class rather than an object of closures: a hostile certificate has a hundred thousand of them. */
+export class Element {
+  readonly #bytes: Buffer
+  readonly #from: number
+  readonly #start: number
+  /** Where the next one begins. */
+  readonly end: number
+  /** The elements inside, or null for a primitive one. */
+  readonly inside: readonly Element[] | null
+
+  /**
+   * @param bytes holds its encoding
+   * @param from where it begins
+   * @param limit where it must have ended
+   * @param depth how deep it stands
+   * @throws CertificateFault when it is no DER
+   */
+  constructor(bytes: Buffer, from: number, limit: number, depth: number) {
+    this.#bytes = bytes
+    this.#from = from
+    this.#start = contentStart(bytes, from, limit)
+    this.end = contentEnd(bytes, from, this.#start)
+    if (this.end > limit) throw malformed(NO_DER)
+    this.inside = this.#isConstructed ? this.#readInside(depth) : null
+    if (this.kind === 'universal') this.#requireUniversalForm()
+  }
+
+  get kind(): (typeof CLASSES)[number] {
+    return CLASSES[(this.#bytes[this.#from] ?? 0) >> 6] ?? 'other'
+  }
+
+  /** The number within its class. */
+  get tag(): number {
+    return (this.#bytes[this.#from] ?? 0) & LONG_TAG
+  }
+
+  /** The content octets, one character an octet. */
+  get content(): string {
+    return this.#bytes.toString('latin1', this.#start, this.end)
+  }
+
+  /** The content octets. */
+  get octets(): Buffer {
+    return this.#bytes.subarray(this.#start, this.end)
+  }
+
+  /** Its whole encoding, as it stands. */
+  get encoding(): Buffer {
+    return this.#bytes.subarray(this.#from, this.end)
+  }
+
+  get #isConstructed(): boolean {
+    return ((this.#bytes[this.#from] ?? 0) & CONSTRUCTED) !== 0
+  }
+
+  #readInside(depth: number): Element[] {
+    if (depth === DEEPEST) throw malformed('it is nested too deep')
+    const elements: Element[] = []
+    let from = this.#start
+    while (from < this.end) {
+      const element = new Element(this.#bytes, from, this.end, depth + 1)
+      elements.push(element)
+      from = element.end
+    }
+    return elements
+  }
+
+  /** X.690 sections 8.3.2, 8.9, 8.11 and 10.2: strings and numbers are primitive, numbers short, sets are not. */
+  #requireUniversalForm(): void {
+    const { tag } = this
+    if (this.#isConstructed !== (tag === SEQUENCE || tag === SET)) throw malformed(NO_DER)
+    if (tag !== INTEGER) return
+    const [first = 0, second = 0] = [this.#bytes[this.#start], this.#bytes[this.#start + 1]]
+    const length = this.end - this.#start
+    const wasted = (first === 0 && second < 0x80) || (first === 0xff && second >= 0x80)
+    if (length === 0 || (length > 1 && wasted)) throw malformed(NO_DER)
+  }
+}
+
+/** X.690 sections 8.1.2 and 10.1: one octet of tag (X.509 needs no more), a definite length. */
+function contentStart(bytes: Buffer, from: number, limit: number): number {
+  const length = bytes[from + 1] ?? 0
+  const start = from + 2 + (length < 0x80 ? 0 : length - 0x80)
+  const longTag = ((bytes[from] ?? 0) & LONG_TAG) === LONG_TAG
+  if (longTag || length === 0x80 || length > 0x84 || start > limit) throw malformed(NO_DER)
+  return start
+}
+
+/** The length in the fewest octets (X.690 section 10.1). */
+function contentEnd(bytes: Buffer, from: number, start: number): number {
+  const octets = start - from - 2
+  if (octets === 0) return start + (bytes[from + 1] ?? 0)
+  const length = bytes.readUIntBE(from + 2, octets)
+  if (length < 0x80 || length < 2 ** (8 * (octets - 1))) throw malformed(NO_DER)
+  return start + length
+}
+
 /**
- * @param bytes a DER encoding
- * @returns its element
+ * @param bytes a DER encoding of one element and nothing else
+ * @returns the element
  * @throws CertificateFault when it is no DER
  */
 export function parseDer(bytes: Buffer): Element {
-  const text = bytes.toString('latin1')
-  try {
-    const tree = asn1.fromDer(text, { strict: true, parseAllBytes: true, decodeBitStrings: false } as never)
-    if (asn1.toDer(tree).getBytes() === text) return wrap(tree)
-  } catch {
-    // What forge says about it helps nobody.
-  }
-  throw malformed('it is not DER')
-}
-
-function wrap(tree: forge.asn1.Asn1): Element {
-  const { value, tagClass, type } = tree
-  const inside = typeof value === 'string' ? null : value.map((child) => wrap(child))
-  return {
-    kind:
-      tagClass === asn1.Class.UNIVERSAL
-        ? 'universal'
-        : tagClass === asn1.Class.CONTEXT_SPECIFIC
-          ? 'context'
-          : 'other',
-    tag: type,
-    inside,
-    content: typeof value === 'string' ? value : '',
-    encode: () => Buffer.from(asn1.toDer(tree).getBytes(), 'latin1'),
-  }
+  const element = new Element(bytes, 0, bytes.length, 0)
+  if (element.end !== bytes.length) throw malformed(NO_DER)
+  return element
 }
 
 /**
@@ -106,9 +176,37 @@ export function isContext(
   return element?.kind === 'context' && element.tag === tag
 }
 
+/** The same few stand in every certificate. */
+const OIDS = new Map<string, string>()
+const MOST_OIDS = 500
+
 /** @returns an OBJECT IDENTIFIER in dotted form */
 export function oidOf(element: Element | undefined, what: string): string {
-  return asn1.derToOid(contentOf(element, OBJECT_IDENTIFIER, what))
+  const content = contentOf(element, OBJECT_IDENTIFIER, what)
+  const known = OIDS.get(content)
+  if (known !== undefined) return known
+  const text = dotted(Buffer.from(content, 'latin1'), what)
+  if (OIDS.size < MOST_OIDS) OIDS.set(content, text)
+  return text
+}
+
+/** X.690 section 8.19: seven bits an octet, the first two arcs in one number. */
+function dotted(octets: Buffer, what: string): string {
+  const arcs: bigint[] = []
+  let arc = 0n
+  let begun = false
+  for (const octet of octets) {
+    if (!begun && octet === 0x80) throw malformed(`its ${what} is malformed`)
+    arc = arc * 128n + BigInt(octet & 0x7f)
+    begun = octet >= 0x80
+    if (begun) continue
+    arcs.push(arc)
+    arc = 0n
+  }
+  const [first, ...others] = arcs
+  if (first === undefined || begun || octets.length > 64) throw malformed(`its ${what} is malformed`)
+  const top = first < 80n ? first / 40n : 2n
+  return [top, first - top * 40n, ...others].join('.')
 }
 
 /** @returns a BOOLEAN; DER writes true as FF and leaves a default out */
@@ -158,6 +256,8 @@ export function stringOf(element: Element): string | null {
   const { tag, content } = element
   if (tag === PRINTABLE_STRING || tag === IA5_STRING || tag === TELETEX_STRING) return content
   if (tag === UTF8_STRING) return Buffer.from(content, 'latin1').toString('utf8')
-  if (tag === BMP_STRING) return Buffer.from(content, 'latin1').swap16().toString('utf16le')
+  if (tag === BMP_STRING && content.length % 2 === 0) {
+    return Buffer.from(content, 'latin1').swap16().toString('utf16le')
+  }
   return null
 }

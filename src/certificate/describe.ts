@@ -5,7 +5,8 @@ import { formatName } from './general-name.ts'
 import { purposeName } from './judge.ts'
 import type { Certificate } from './parse.ts'
 import { CertificateFault } from './reasons.ts'
-import { publicKeyOf } from './strength.ts'
+import { describePublicKey } from './public-key.ts'
+import { CURVES } from './strength.ts'
 
 const DAY = 86_400_000
 
@@ -23,14 +24,19 @@ function pinOf({ publicKeyInfo }: Certificate): string {
  */
 function describeKey(certificate: Certificate): string {
   try {
-    const { asymmetricKeyType: type, asymmetricKeyDetails: details } = publicKeyOf(certificate)
-    if (type === 'rsa' || type === 'rsa-pss') return `RSA of ${details?.modulusLength ?? 0} bits`
-    if (type === 'ec') return `EC on ${details?.namedCurve ?? 'an unknown curve'}`
-    return type ?? 'unknown'
+    const key = describePublicKey(certificate)
+    if (key.type === 'rsa') return `RSA of ${key.bits} bits`
+    if (key.type === 'rsa-pss') return `RSA-PSS of ${key.bits} bits`
+    if (key.type === 'ec') return `EC on ${curveName(key.curve)}`
+    return key.type === 'other' ? `of the algorithm ${key.algorithm}` : `Ed${key.type.slice(2)}`
   } catch (error) {
     if (error instanceof CertificateFault) return error.message
     throw error
   }
+}
+
+function curveName(curve: string | null): string {
+  return curve === null ? 'a curve by its parameters' : (CURVES.get(curve) ?? `the curve ${curve}`)
 }
 
 /**

@@ -41,7 +41,7 @@ export function parseName(element: Element | undefined, what: string): Distingui
       if (value === undefined) throw malformed(`its ${what} is malformed`)
       const oid = oidOf(type, what)
       const text = stringOf(value)
-      const folded = text === null ? value.encode().toString('hex') : fold(text)
+      const folded = text === null ? value.encoding.toString('hex') : fold(text)
       return { type: oid, text, key: `${oid}=${folded}` }
     }),
   )
@@ -56,7 +56,10 @@ export function rdnKey(rdn: readonly Attribute[]): string {
     .join('\u0001')
 }
 
+const PLAIN = /^[!-~]*$/
+
 function fold(text: string): string {
+  if (PLAIN.test(text)) return text.toLowerCase()
   return text.normalize('NFKC').toLowerCase().trim().replaceAll(/\s+/g, ' ')
 }
 
@@ -117,12 +120,12 @@ export function parseGeneralName(element: Element, what: string): GeneralName {
   }
   if (isContext(element, 7)) {
     if (element.inside !== null) throw malformed(`its ${what} is malformed`)
-    return { form: 'ip', octets: [...Buffer.from(element.content, 'latin1')] }
+    return { form: 'ip', octets: [...element.octets] }
   }
   if (isContext(element, 4)) return { form: 'directory', name: parseName(element.inside?.[0], what) }
   return { form: 'other', tag: element.tag }
 }
 
 function isAscii(content: string): boolean {
-  return Buffer.from(content, 'latin1').every((octet) => octet < 0x80)
+  return !/[^\0-\x7f]/.test(content)
 }

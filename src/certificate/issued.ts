@@ -1,9 +1,10 @@
 /** Who issued whom: by name, by key identifier, and by signature. */
 
-import { X509Certificate } from 'node:crypto'
 import type { Work } from './limits.ts'
 import type { Certificate } from './parse.ts'
-import { publicKeyOf } from './strength.ts'
+import { publicKeyOf } from './public-key.ts'
+import { isSignatureOf } from './signature.ts'
+import type { AllowedWeakness } from './strength.ts'
 
 /** @returns whether issuer and subject are the same name (RFC 5280 section 3.2) */
 export function isSelfIssued({ issuer, subject }: Certificate): boolean {
@@ -22,22 +23,20 @@ export function mayHaveIssued(child: Certificate, candidate: Certificate): boole
   return wanted === null || wanted === '' || own === null || wanted === own
 }
 
-const OBJECTS = new WeakMap<Certificate, X509Certificate>()
-
 /**
  * @param child a certificate
  * @param issuer the one whose key is said to have signed it
+ * @param allowed what is allowed although it is weak
  * @param work counts the verification
  * @returns whether the signature is the issuer's
  * @throws CertificateFault when that would be one signature too many
  */
-export function isSignedBy(child: Certificate, issuer: Certificate, work: Work): boolean {
+export function isSignedBy(
+  child: Certificate,
+  issuer: Certificate,
+  allowed: AllowedWeakness,
+  work: Work,
+): boolean {
   work.countSignature()
-  try {
-    const known = OBJECTS.get(child) ?? new X509Certificate(child.raw)
-    OBJECTS.set(child, known)
-    return known.verify(publicKeyOf(issuer))
-  } catch {
-    return false
-  }
+  return isSignatureOf(child.signed, publicKeyOf(issuer), allowed)
 }

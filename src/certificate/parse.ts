@@ -20,6 +20,8 @@ import {
 } from './der.ts'
 import type { DistinguishedName, GeneralName } from './general-name.ts'
 import { parseGeneralName, parseName } from './general-name.ts'
+import type { Signed } from './signature.ts'
+import { signedOf } from './signature.ts'
 
 export interface NameConstraints {
   readonly permitted: readonly GeneralName[]
@@ -38,7 +40,7 @@ export interface Certificate {
   readonly version: number
   /** The content octets of the serial number, hex. */
   readonly serialNumber: string
-  readonly signatureAlgorithm: string
+  readonly signed: Signed
   /** Whether the algorithm is the same inside and outside of what is signed. */
   readonly signatureAlgorithmsAgree: boolean
   readonly issuer: DistinguishedName
@@ -84,32 +86,37 @@ export const OID = {
  * @throws CertificateFault `malformed` when it cannot be read
  */
 export function parseCertificate(raw: Buffer): Certificate {
-  const [tbs, algorithm] = childrenOf(parseDer(raw), SEQUENCE, 'certificate')
-  const fields = [...childrenOf(tbs, SEQUENCE, 'certificate')]
+  const whole = parseDer(raw)
+  const signed = signedOf(whole, 'certificate')
+  const fields = [...childrenOf(whole.inside?.[0], SEQUENCE, 'certificate')]
   let version = 1
   if (isContext(fields[0], 0)) version = countOf(fields.shift()?.inside?.[0], 'version') + 1
   const [serial, inner, issuer, validity, subject, publicKeyInfo, ...rest] = fields
   const [notBefore, notAfter] = childrenOf(validity, SEQUENCE, 'validity')
-  if (publicKeyInfo === undefined || inner === undefined || algorithm === undefined)
-    throw malformed('it is incomplete')
+  if (publicKeyInfo === undefined || inner === undefined) throw malformed('it is incomplete')
   const extensions = extensionsOf(rest)
   return {
     raw,
-    fingerprint: createHash('sha256').update(raw).digest('hex'),
+    fingerprint: fingerprintOf(raw),
     version,
     serialNumber: Buffer.from(contentOf(serial, INTEGER, 'serial number'), 'latin1').toString('hex'),
-    signatureAlgorithm: oidOf(
-      childrenOf(algorithm, SEQUENCE, 'signature algorithm')[0],
-      'signature algorithm',
-    ),
-    signatureAlgorithmsAgree: inner.encode().equals(algorithm.encode()),
+    signed,
+    signatureAlgorithmsAgree: inner.encoding.equals(signed.algorithmIdentifier),
     issuer: parseName(issuer, 'issuer'),
     subject: parseName(subject, 'subject'),
     notBefore: timeOf(notBefore, 'validity'),
     notAfter: timeOf(notAfter, 'validity'),
-    publicKeyInfo: publicKeyInfo.encode(),
+    publicKeyInfo: publicKeyInfo.encoding,
     ...decode(extensions),
   }
+}
+
+/**
+ * @param raw one certificate in DER
+ * @returns SHA-256 of it, hex
+ */
+export function fingerprintOf(raw: Buffer): string {
+  return createHash('sha256').update(raw).digest('hex')
 }
 
 interface Extension {
@@ -129,8 +136,9 @@ function extensionsOf(rest: readonly Element[]): Extensions {
     const oid = oidOf(id, 'list of extensions')
     if (found.has(oid)) throw malformed('it holds an extension twice')
     const critical = more[0]?.tag === BOOLEAN ? booleanOf(more.shift(), 'list of extensions') : false
-    const content = contentOf(more[0], OCTET_STRING, 'list of extensions')
-    found.set(oid, { critical, value: READ.has(oid) ? parseDer(Buffer.from(content, 'latin1')) : null })
+    contentOf(more[0], OCTET_STRING, 'list of extensions')
+    const value = more[0] !== undefined && READ.has(oid) ? parseDer(more[0].octets) : null
+    found.set(oid, { critical, value })
   }
   return found
 }

@@ -205,7 +205,7 @@ class Search {
   #requireSignature(child: Certificate, issuer: Certificate): void {
     const known = this.#signatures.get(child) ?? new Map<Certificate, boolean>()
     this.#signatures.set(child, known)
-    const good = known.get(issuer) ?? isSignedBy(child, issuer, this.work)
+    const good = known.get(issuer) ?? isSignedBy(child, issuer, this.#options.allowed, this.work)
     known.set(issuer, good)
     if (!good)
       throw new CertificateFault('signature-invalid', `it is not signed by ${formatName(issuer.subject)}`)

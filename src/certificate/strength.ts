@@ -1,9 +1,7 @@
 /** Keys and signatures that are strong enough (NIST SP 800-131A, CA/Browser Forum Baseline Requirements 6.1.5). */
 
-import type { KeyObject } from 'node:crypto'
-import { createPublicKey } from 'node:crypto'
-import { childrenOf, OBJECT_IDENTIFIER, parseDer, SEQUENCE } from './der.ts'
 import type { Certificate } from './parse.ts'
+import { describePublicKey, publicKeyOf } from './public-key.ts'
 import { CertificateFault } from './reasons.ts'
 
 /** What an administrator may allow beside what is strong. */
@@ -14,8 +12,12 @@ export interface AllowedWeakness {
 
 export const NOTHING_WEAK: AllowedWeakness = { sha1: false, rsa1024: false }
 
-const CURVES: ReadonlySet<string> = new Set(['prime256v1', 'secp384r1', 'secp521r1'])
-const EDWARDS: ReadonlySet<string> = new Set(['ed25519', 'ed448'])
+/** RFC 5480 section 2.1.1.1, for strength and for people. */
+export const CURVES: ReadonlyMap<string, string> = new Map([
+  ['1.2.840.10045.3.1.7', 'P-256'],
+  ['1.3.132.0.34', 'P-384'],
+  ['1.3.132.0.35', 'P-521'],
+])
 
 const WEAK_SIGNATURES: ReadonlyMap<string, string> = new Map([
   ['1.2.840.113549.1.1.2', 'MD2'],
@@ -28,35 +30,21 @@ const WEAK_SIGNATURES: ReadonlyMap<string, string> = new Map([
   ['2.16.840.1.101.3.4.3.2', 'DSA'],
 ])
 
-const KEYS = new WeakMap<Certificate, KeyObject>()
-
-/**
- * @param certificate a certificate
- * @returns its public key, read once
- * @throws CertificateFault when it cannot be read
- */
-export function publicKeyOf(certificate: Certificate): KeyObject {
-  const known = KEYS.get(certificate)
-  if (known !== undefined) return known
-  try {
-    const key = createPublicKey({ key: certificate.publicKeyInfo, format: 'der', type: 'spki' })
-    KEYS.set(certificate, key)
-    return key
-  } catch {
-    throw new CertificateFault('malformed', 'its public key cannot be read')
-  }
-}
-
 /**
  * @param certificate any certificate of a path, the anchor included
  * @param allowed what is allowed although it is weak
- * @throws CertificateFault `weak-key`
+ * @throws CertificateFault `weak-key`; `malformed` when it cannot be loaded
  */
 export function requireStrongKey(certificate: Certificate, allowed: AllowedWeakness): void {
-  const { asymmetricKeyType: type = 'unknown', asymmetricKeyDetails: details } = publicKeyOf(certificate)
-  if (type === 'rsa' || type === 'rsa-pss') requireStrongModulus(details?.modulusLength ?? 0, allowed)
-  else if (type === 'ec') requireStrongCurve(certificate, details?.namedCurve)
-  else if (!EDWARDS.has(type)) throw new CertificateFault('weak-key', `a key of type ${type}`)
+  const key = describePublicKey(certificate)
+  if (key.type === 'rsa' || key.type === 'rsa-pss') {
+    requireStrongModulus(key.bits, allowed)
+    requireCheap(key)
+  }
+  if (key.type === 'ec') requireStrongCurve(key.curve)
+  else if (key.type === 'other')
+    throw new CertificateFault('weak-key', `a key of the algorithm ${key.algorithm}`)
+  publicKeyOf(certificate)
 }
 
 function requireStrongModulus(bits: number, { rsa1024 }: AllowedWeakness): void {
@@ -65,18 +53,31 @@ function requireStrongModulus(bits: number, { rsa1024 }: AllowedWeakness): void 
   if (bits % 8 !== 0) {
     throw new CertificateFault('weak-key', `RSA of ${bits} bits, which is no whole number of octets`)
   }
-  if (bits > 16_384) throw new CertificateFault('weak-key', `RSA of ${bits} bits takes too long to verify`)
 }
 
-/** OpenSSL recognises a curve by its parameters, too; RFC 5480 section 2.1.1 wants its name. */
-function requireStrongCurve(certificate: Certificate, name = 'an unknown curve'): void {
-  const curve = isNamedCurve(certificate) ? name : 'a curve by its parameters'
-  if (!CURVES.has(curve)) throw new CertificateFault('weak-key', `${curve}; P-256, P-384 or P-521 is needed`)
+/** No CA has a larger one; a signature by a key of 3072 bits and an exponent as long takes OpenSSL 8 ms. */
+const MOST_MODULUS_BITS = 8192
+const MOST_EXPONENT_BITS = 64
+
+function requireCheap({ bits, exponentBits }: { bits: number; exponentBits: number }): void {
+  if (bits > MOST_MODULUS_BITS)
+    throw new CertificateFault(
+      'weak-key',
+      `RSA of ${bits} bits takes too long; ${MOST_MODULUS_BITS} is the most`,
+    )
+  if (exponentBits > MOST_EXPONENT_BITS) {
+    throw new CertificateFault(
+      'weak-key',
+      `an RSA exponent of ${exponentBits} bits takes too long; ${MOST_EXPONENT_BITS} is the most`,
+    )
+  }
 }
 
-function isNamedCurve({ publicKeyInfo }: Certificate): boolean {
-  const [algorithm] = childrenOf(parseDer(publicKeyInfo), SEQUENCE, 'public key')
-  return childrenOf(algorithm, SEQUENCE, 'public key')[1]?.tag === OBJECT_IDENTIFIER
+/** RFC 5480 section 2.1.1 wants a curve's name, not its parameters. */
+function requireStrongCurve(curve: string | null): void {
+  if (curve !== null && CURVES.has(curve)) return
+  const what = curve === null ? 'a curve by its parameters' : `the curve ${curve}`
+  throw new CertificateFault('weak-key', `${what}; P-256, P-384 or P-521 is needed`)
 }
 
 /**
@@ -84,8 +85,8 @@ function isNamedCurve({ publicKeyInfo }: Certificate): boolean {
  * @param allowed what is allowed although it is weak
  * @throws CertificateFault `weak-signature`
  */
-export function requireStrongSignature({ signatureAlgorithm }: Certificate, allowed: AllowedWeakness): void {
-  const weak = WEAK_SIGNATURES.get(signatureAlgorithm)
+export function requireStrongSignature({ signed }: Certificate, allowed: AllowedWeakness): void {
+  const weak = WEAK_SIGNATURES.get(signed.algorithm)
   if (weak === undefined || (weak === 'SHA-1' && allowed.sha1)) return
   throw new CertificateFault('weak-signature', weak)
 }

@@ -9,7 +9,7 @@ import { revocationCheck } from './crl.ts'
 import { CLIENT_AUTH, SERVER_AUTH } from './judge.ts'
 import type { Limits } from './limits.ts'
 import type { Certificate } from './parse.ts'
-import { parseCertificate } from './parse.ts'
+import { fingerprintOf, parseCertificate } from './parse.ts'
 import type { PathFailure, PathResult } from './path.ts'
 import { findPath, trustAnchors } from './path.ts'
 import { presentedNames } from './presented-names.ts'
@@ -65,7 +65,7 @@ export interface Verifier {
 const PURPOSES: Readonly<Record<Purpose, string>> = { clientAuth: CLIENT_AUTH, serverAuth: SERVER_AUTH }
 
 const MOST_REMEMBERED = 5000
-/** A refusal is looked at again after this long: the clock may have been the reason. */
+/** A refusal is looked at again after this long: the clock may have been the reason, or a list that was too new. */
 const REFUSAL_MILLISECONDS = 60_000
 const NO_WORK = { signatures: 0, nameComparisons: 0 }
 
@@ -81,6 +81,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     { readonly verdict: Verdict; readonly from: number; readonly until: number }
   >()
   let remembered = 0
+  const issuers = new KnownIssuers()
 
   const judge = (presented: readonly Buffer[], time: number): Verdict => {
     let leaf: Certificate | null = null
@@ -89,14 +90,17 @@ export function createVerifier(options: VerifierOptions): Verifier {
       const [own = Buffer.alloc(0), ...others] = presented
       leaf = parseCertificate(own)
       const names = presentedNames(leaf, limits.names)
-      const result = findPath(leaf, readable(others), anchors, {
+      const result = findPath(leaf, issuers.read(others), anchors, {
         time,
         purposes: options.purposes.map((purpose) => PURPOSES[purpose]),
         allowed: options.allowed,
         limits,
         requireNotRevoked: revocationCheck(options.revocationLists, options.revocationPolicy, time),
       })
-      if (result.ok) return { ok: true, leaf, names, path: result.path, work: result.work }
+      if (result.ok) {
+        issuers.remember(result.path.slice(1, -1))
+        return { ok: true, leaf, names, path: result.path, work: result.work }
+      }
       const { failure, failures, work } = result
       return { ok: false, leaf, names, reason: failure.reason, detail: failure.detail, failures, work }
     } catch (error) {
@@ -165,21 +169,45 @@ function requireWithinLimits(presented: readonly Buffer[], limits: Limits): void
     throw new CertificateFault('too-many-bytes', `${bytes} octets; ${limits.bytes} are looked at`)
 }
 
-/** What cannot be read can be no issuer; the leaf is another matter. */
-function readable(others: readonly Buffer[]): Certificate[] {
-  return others.flatMap((der) => {
-    try {
-      return [parseCertificate(der)]
-    } catch (error) {
-      if (error instanceof CertificateFault) return []
-      throw error
+const MOST_ISSUERS = 500
+
+/**
+ * Intermediates that led to a trusted CA, read: thousands of leaves come with the same few. Only those are kept, so
+ * that nobody fills it with certificates of his own.
+ */
+class KnownIssuers {
+  readonly #known = new Map<string, Certificate>()
+
+  /** What cannot be read can be no issuer; the leaf is another matter. */
+  read(others: readonly Buffer[]): Certificate[] {
+    return others.flatMap((der) => {
+      try {
+        return [this.#known.get(fingerprintOf(der)) ?? parseCertificate(der)]
+      } catch (error) {
+        if (error instanceof CertificateFault) return []
+        throw error
+      }
+    })
+  }
+
+  remember(intermediates: readonly Certificate[]): void {
+    for (const certificate of intermediates) {
+      this.#known.delete(certificate.fingerprint)
+      if (this.#known.size >= MOST_ISSUERS) {
+        const [oldest = ''] = this.#known.keys()
+        this.#known.delete(oldest)
+      }
+      this.#known.set(certificate.fingerprint, certificate)
     }
-  })
+  }
 }
 
 /** A verdict never outlives a certificate of its path, nor a list that it was taken from. */
 function validUntil(verdict: Verdict, { revocationLists }: VerifierOptions, time: number): number {
-  if (!verdict.ok) return time + REFUSAL_MILLISECONDS
+  if (!verdict.ok) {
+    const begins = verdict.failures.flatMap(({ path }) => path.map(({ notBefore }) => notBefore))
+    return Math.min(time + REFUSAL_MILLISECONDS, ...begins.filter((begin) => begin > time))
+  }
   const ends = verdict.path.map(({ notAfter }) => notAfter + 1000)
   const updates = revocationLists.flatMap(({ nextUpdate }) =>
     nextUpdate === null || nextUpdate < time ? [] : [nextUpdate + 1000],

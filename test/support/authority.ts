@@ -6,13 +6,21 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { certificatesIn } from '../../src/certificate/pem.ts'
 
-export type KeyKind = 'ec' | 'rsa' | 'rsa-pss' | 'ed25519' | 'rsa1024' | 'secp256k1'
+export type KeyKind = 'ec' | 'rsa' | 'rsa-pss' | 'ed25519' | 'rsa1024' | 'rsaExponent' | 'secp256k1'
 
 const KEYS: Readonly<Record<KeyKind, readonly string[]>> = {
   ec: ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256'],
   secp256k1: ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:secp256k1'],
   rsa: ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:2048'],
   rsa1024: ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:1024'],
+  rsaExponent: [
+    '-algorithm',
+    'RSA',
+    '-pkeyopt',
+    'rsa_keygen_bits:2048',
+    '-pkeyopt',
+    `rsa_keygen_pubexp:${2n ** 65n + 1n}`,
+  ],
   'rsa-pss': ['-algorithm', 'RSA-PSS', '-pkeyopt', 'rsa_keygen_bits:2048'],
   ed25519: ['-algorithm', 'ED25519'],
 }
@@ -30,6 +38,8 @@ export interface Wanted {
   /** e.g. `-sha1` */
   readonly digest?: string
   readonly days?: number
+  /** In which string types names are written, as in req's `string_mask`. */
+  readonly stringMask?: string
 }
 
 export interface Made {
@@ -57,13 +67,16 @@ export class Authority {
     return execFileSync('openssl', args, { cwd: this.folder, stdio: ['ignore', 'pipe', 'pipe'] }).toString()
   }
 
-  make({ name, issuer, key = 'ec', keyOf, extensions = LEAF, digest, days = 30 }: Wanted): Made {
+  make({ name, issuer, key = 'ec', keyOf, extensions = LEAF, digest, days = 30, stringMask }: Wanted): Made {
     this.#count += 1
     const path = (kind: string): string => join(this.folder, `${this.#count}.${kind}`)
     if (keyOf === undefined) this.openssl('genpkey', ...KEYS[key], '-out', path('key'))
     else writeFileSync(path('key'), readFileSync(keyOf.keyFile))
     const subject = name === '' ? '/' : `/CN=${name}`
-    this.openssl('req', '-new', '-utf8', '-key', path('key'), '-subj', subject, '-out', path('csr'))
+    const strings = stringMask === undefined ? '' : `string_mask=${stringMask}\n`
+    writeFileSync(path('cnf'), `[req]\ndistinguished_name=dn\n${strings}[dn]\n`)
+    const request = ['-new', '-utf8', '-config', path('cnf'), '-key', path('key'), '-subj', subject]
+    this.openssl('req', ...request, '-out', path('csr'))
     writeFileSync(
       path('ext'),
       [

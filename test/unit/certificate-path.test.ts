@@ -85,6 +85,9 @@ describe('a chain', () => {
     assert.equal(outcome(judge([top], [short], { allowed: { sha1: false, rsa1024: true } })), 'counts')
     const curve = authority.make({ name: 'mail.contoso.com', issuer: top, key: 'secp256k1' })
     assert.equal(outcome(judge([top], [curve])), 'weak-key')
+    const slow = authority.make({ name: 'mail.contoso.com', issuer: top, key: 'rsaExponent' })
+    const why = judge([top], [slow])
+    assert.match(why.ok ? '' : why.detail, /an RSA exponent of 66 bits takes too long/)
   })
 
   it('counts within its validity only, to the second', () => {
@@ -273,6 +276,13 @@ describe('names', () => {
     assert.deepEqual(namesOf('Mail server', 'DNS:*.com,DNS:mailserver,DNS:m*.contoso.com'), [])
   })
 
+  it('are read in the old string types, too', () => {
+    for (const stringMask of ['MASK:0x0800', 'MASK:0x0004']) {
+      const own = authority.make({ name: 'mail.contoso.com', issuer: root, stringMask })
+      assert.deepEqual(judge([root], [own]).names, ['mail.contoso.com'], stringMask)
+    }
+  })
+
   it('may be many, up to the limit', () => {
     const sans = (count: number): string =>
       Array.from({ length: count }, (_, index) => `DNS:n${index}.contoso.com`).join(',')
@@ -313,6 +323,15 @@ describe('what one peer may cause', () => {
     assert.equal(one.remembered, 0)
     assert.ok(one.verify(presented.map((der) => Buffer.from(der))).ok)
     assert.equal(one.remembered, 1)
+  })
+
+  it('is looked at again when a certificate begins to be valid', () => {
+    const { notBefore } = parseCertificate(leaf.der)
+    let now = notBefore - 1000
+    const one = verifier([root], { now: () => now })
+    assert.equal(outcome(one.verify([leaf.der, intermediate.der])), 'not-yet-valid')
+    now = notBefore
+    assert.equal(outcome(one.verify([leaf.der, intermediate.der])), 'counts')
   })
 
   it('is forgotten when a certificate of the path expires', () => {
