@@ -100,9 +100,9 @@ export const mail = safeHook<[Address]>(NAME, async (_plugin, connection, [addre
   if (transaction === null) return undefined
   const relayingBefore = connection.relaying
   const service = theService()
-  const peer = observePeer(connection, (ip) => service.isProxy(ip), service.verifier())
+  const peer = observePeer(connection, (ip) => service.isProxy(ip), service.trust())
   const sender = senderOf(address)
-  const attribution = await attributeSender(service.directory, peer, sender)
+  const attribution = await attributeSender(service.directory, peer, sender, peer.certificateFor)
   // The client may have gone, or sent RSET, while the directory was asked.
   if (connection.transaction !== transaction) return undefined
   rememberMail(transaction, { peer, sender, attribution, relayingBefore })

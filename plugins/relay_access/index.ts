@@ -35,7 +35,9 @@ export const rcpt = safeHook<[Address]>(NAME, async (_plugin, connection, [addre
   const recipient = recipientOf(address)
   // What could not be looked up at MAIL may be known by now.
   const again = atMail.unknown !== null || isUnknown(atMail.senderDomain)
-  const attribution = again ? await attributeSender(service.directory, peer, sender) : atMail
+  const attribution = again
+    ? await attributeSender(service.directory, peer, sender, peer.certificateFor)
+    : atMail
   const decision = await decideRecipient(service.directory, {
     attribution,
     recipient,
@@ -45,7 +47,8 @@ export const rcpt = safeHook<[Address]>(NAME, async (_plugin, connection, [addre
   })
   if (connection.transaction !== transaction) return undefined
   const reply = replyFor(decision, settings.replies, transaction.uuid)
-  recordDecision(connection, { decision, reply, peer, sender, recipient, service })
+  const { certificate } = attribution.peer
+  recordDecision(connection, { decision, reply, peer, certificate, sender, recipient, service })
   return answer(connection, transaction, address, decision, toDsn(reply))
 })
 

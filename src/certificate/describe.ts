@@ -1,22 +1,14 @@
 /** A certificate as a person reads it. What comes from the certificate is escaped by whoever prints it. */
 
-import { createHash } from 'node:crypto'
 import { formatName } from './general-name.ts'
 import { purposeName } from './judge.ts'
 import type { Certificate } from './parse.ts'
 import { CertificateFault } from './reasons.ts'
+import { pinOf } from './pin.ts'
 import { describePublicKey } from './public-key.ts'
 import { CURVES } from './strength.ts'
 
 const DAY = 86_400_000
-
-/**
- * @param certificate any certificate
- * @returns the pin of its key: SHA-256 of the SubjectPublicKeyInfo in base64 (RFC 7469 section 2.4)
- */
-function pinOf({ publicKeyInfo }: Certificate): string {
-  return createHash('sha256').update(publicKeyInfo).digest('base64')
-}
 
 /**
  * @param certificate any certificate
@@ -92,7 +84,7 @@ export function describeCertificate(certificate: Certificate, now: number): [wha
     ],
     ['serial number', serialNumber],
     ['SHA-256', fingerprint.toUpperCase().replaceAll(/..(?!$)/g, '$&:')],
-    ['pin', pinOf(certificate)],
+    ['pin', Buffer.from(pinOf(certificate), 'hex').toString('base64')],
   ]
 }
 

@@ -65,6 +65,21 @@ export function judgeLeaf(certificate: Certificate, judgement: Judgement): void 
 }
 
 /**
+ * A key that an administrator pinned: whoever signed the certificate, its holder says what is in it, and the TLS
+ * handshake proved who holds it.
+ * @param certificate the end entity's
+ * @param judgement what it must fit
+ * @throws CertificateFault with the first thing that is wrong
+ */
+export function judgePinned(certificate: Certificate, judgement: Judgement): void {
+  requireValidity(certificate, judgement.time)
+  requireKnownExtensions(certificate)
+  requireFewNames(certificate, judgement.mostNames)
+  requireStrongKey(certificate, judgement.allowed)
+  requirePurpose(certificate, judgement.purposes)
+}
+
+/**
  * @param certificate an intermediate or an anchor
  * @param judgement what it must fit
  * @param anchor whether it is trusted by itself: its own signature proves nothing and is not looked at
@@ -101,9 +116,7 @@ function judgeAny(certificate: Certificate, { allowed, mostNames, time }: Judgem
   if (issuer.key === '') throw new CertificateFault('malformed', 'it has no issuer')
   requireValidity(certificate, time)
   requireKnownExtensions(certificate)
-  const names = certificate.subjectAltName?.length ?? 0
-  if (names > mostNames)
-    throw new CertificateFault('too-many-names', `${names} names; ${mostNames} are looked at`)
+  requireFewNames(certificate, mostNames)
   requireStrongKey(certificate, allowed)
 }
 
@@ -119,6 +132,11 @@ function requireCriticalPolicies({ critical, extensions }: Certificate): void {
     if (extensions.has(oid) && !critical.has(oid))
       throw new CertificateFault('malformed', 'its policy constraints are not critical')
   }
+}
+
+function requireFewNames({ subjectAltName }: Certificate, most: number): void {
+  const names = subjectAltName?.length ?? 0
+  if (names > most) throw new CertificateFault('too-many-names', `${names} names; ${most} are looked at`)
 }
 
 function requireValidity({ notAfter, notBefore }: Certificate, time: number): void {

@@ -11,6 +11,7 @@ export const CERTIFICATE_REASONS = {
   'intermediate-missing': 'Its issuer was not presented, and is none of the trusted CAs.',
   'untrusted-root': 'Its path ends at a root that is not trusted.',
   'self-signed': 'It is signed by itself, and is not pinned.',
+  'not-pinned': 'Its key is none of those that are pinned for the connector.',
   'signature-invalid': "Its signature does not fit its issuer's key.",
   'not-a-certificate-authority': 'Its issuer is not allowed to issue certificates.',
   'path-length': 'The path is longer than one of its CAs permits.',

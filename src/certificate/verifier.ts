@@ -6,12 +6,13 @@
 import { createHash } from 'node:crypto'
 import type { RevocationList, RevocationPolicy } from './crl.ts'
 import { revocationCheck } from './crl.ts'
-import { CLIENT_AUTH, SERVER_AUTH } from './judge.ts'
+import { CLIENT_AUTH, judgePinned, SERVER_AUTH } from './judge.ts'
 import type { Limits } from './limits.ts'
 import type { Certificate } from './parse.ts'
 import { fingerprintOf, parseCertificate } from './parse.ts'
 import type { PathFailure, PathResult } from './path.ts'
 import { findPath, trustAnchors } from './path.ts'
+import { pinOf } from './pin.ts'
 import { presentedNames } from './presented-names.ts'
 import type { CertificateReason } from './reasons.ts'
 import { CertificateFault } from './reasons.ts'
@@ -28,6 +29,10 @@ export interface VerifierOptions {
   readonly limits: Limits
   readonly revocationLists: readonly RevocationList[]
   readonly revocationPolicy: RevocationPolicy
+  /** Keys that are trusted by themselves (`pin.ts`), whoever signed their certificate. */
+  readonly pins?: readonly string[]
+  /** Verdicts that are kept. */
+  readonly mostRemembered?: number
   /** The clock, in milliseconds since 1970. */
   readonly now?: () => number
 }
@@ -74,7 +79,8 @@ const NO_WORK = { signatures: 0, nameComparisons: 0 }
  * @returns a verifier for exactly that
  */
 export function createVerifier(options: VerifierOptions): Verifier {
-  const { limits, now = Date.now } = options
+  const { limits, now = Date.now, mostRemembered = MOST_REMEMBERED } = options
+  const pins = new Set(options.pins)
   const anchors = trustAnchors(options.anchors)
   const cache = new Map<
     string,
@@ -90,10 +96,19 @@ export function createVerifier(options: VerifierOptions): Verifier {
       const [own = Buffer.alloc(0), ...others] = presented
       leaf = parseCertificate(own)
       const names = presentedNames(leaf, limits.names)
-      const result = findPath(leaf, issuers.read(others), anchors, {
+      const judgement = {
         time,
         purposes: options.purposes.map((purpose) => PURPOSES[purpose]),
         allowed: options.allowed,
+      }
+      if (pins.has(pinOf(leaf))) {
+        judgePinned(leaf, { ...judgement, mostNames: limits.names })
+        return { ok: true, leaf, names, path: [leaf], work: NO_WORK }
+      }
+      if (pins.size > 0 && options.anchors.length === 0)
+        throw new CertificateFault('not-pinned', `the pin of its key is ${pinOf(leaf)}`)
+      const result = findPath(leaf, issuers.read(others), anchors, {
+        ...judgement,
         limits,
         requireNotRevoked: revocationCheck(options.revocationLists, options.revocationPolicy, time),
       })
@@ -133,7 +148,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
       }
       const verdict = judge(presented, time)
       cache.delete(key)
-      if (cache.size >= MOST_REMEMBERED) {
+      if (cache.size >= mostRemembered) {
         const [oldest] = cache.keys()
         if (oldest !== undefined) cache.delete(oldest)
       }

@@ -5,10 +5,11 @@ import { readFileSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { printable } from '../text/printable.ts'
+import { authorityFiles } from './authority-files.ts'
 import type { Directory, DirectorySummary } from './directory.ts'
 import type { MemoryDirectory } from './memory-directory.ts'
 import { buildDirectory } from './memory-directory.ts'
-import type { Problem } from './model.ts'
+import type { Organization, Problem } from './model.ts'
 import { formatProblem } from './model.ts'
 import { parseOrganizations } from './schema.ts'
 
@@ -35,11 +36,17 @@ export interface FileStoreOptions {
 export class DirectoryFileError extends Error {
   override readonly name = 'DirectoryFileError'
   readonly problems: readonly Problem[]
+  /** Files that it names, there or not: a change of one may mend it. */
+  readonly files: readonly string[]
 
-  /** @param problems what is wrong with the file, at least one error */
-  constructor(problems: readonly Problem[], options?: ErrorOptions) {
+  /**
+   * @param problems what is wrong with the file, at least one error
+   * @param files files that it names
+   */
+  constructor(problems: readonly Problem[], files: readonly string[], options?: ErrorOptions) {
     super(problems.map((problem) => formatProblem(problem)).join('\n'), options)
     this.problems = problems
+    this.files = files
   }
 }
 
@@ -55,7 +62,7 @@ export async function openFileDirectory(options: FileStoreOptions): Promise<Dire
   })
   const first = interpret(path, bytes)
   logWarnings(log, first.warnings)
-  const watched = new WatchedFile(options, first.directory)
+  const watched = new WatchedFile(options, first)
   let timer: NodeJS.Timeout | null = null
   let looking: Promise<void> = Promise.resolve()
   let closed = false
@@ -113,21 +120,24 @@ function answering(current: () => MemoryDirectory): Omit<Directory, 'close'> {
 class WatchedFile {
   directory: MemoryDirectory
   readonly #options: FileStoreOptions
+  /** Files of CAs that the YAML file names, as it was last read. */
+  #files: readonly string[]
   /** The state that was dealt with; none at first, since the file may have changed while it was opened. */
   #settled: string | null = null
   #pending: string | null = null
   /** What was last complained about: the same text, or the same absence, is reported once. */
   #complaint: string | null = null
 
-  constructor(options: FileStoreOptions, directory: MemoryDirectory) {
+  constructor(options: FileStoreOptions, { directory, files }: Interpreted) {
     this.#options = options
     this.directory = directory
+    this.#files = files
   }
 
   /** One look at the file. Never rejects: what goes wrong is logged, and what was in force stays. */
   async look(): Promise<void> {
     try {
-      const state = await stateOf(this.#options.path)
+      const state = await this.#state()
       if (state === this.#settled) {
         this.#pending = null
       } else if (state !== this.#pending) {
@@ -141,31 +151,45 @@ class WatchedFile {
     }
   }
 
+  async #state(): Promise<string> {
+    const states = await Promise.all([this.#options.path, ...this.#files].map((path) => stateOf(path)))
+    return states.join('\n')
+  }
+
   async #read(state: string): Promise<void> {
     const { path, log } = this.#options
     const read = await readFile(path).catch((error: unknown) => unreadable(path, error))
     // Written while it was read: the next looks begin anew.
-    if ((await stateOf(path)) !== state) return
+    if ((await this.#state()) !== state) return
     this.#settled = state
     if (read instanceof DirectoryFileError) {
       this.#complain(listed(read))
-    } else if (revisionOf(read) !== this.directory.summary.revision) {
-      this.#takeOver(read)
+      return
+    }
+    const changed = this.#interpret(read)
+    if (changed === null) return
+    // Other files are looked at from now on: their state is another one, and settled by the next looks.
+    this.#files = changed.files
+    if (changed.directory.summary.revision !== this.directory.summary.revision) {
+      this.#takeOver(changed)
     } else if (this.#complaint !== null) {
       this.#complaint = null
       log.info(`${shortName(path)} is again what is in force`)
     }
   }
 
-  #takeOver(bytes: Buffer): void {
-    const { log, onChange, path } = this.#options
-    let changed: Interpreted
+  #interpret(bytes: Buffer): Interpreted | null {
     try {
-      changed = interpret(path, bytes)
+      return interpret(this.#options.path, bytes)
     } catch (error) {
+      if (error instanceof DirectoryFileError) this.#files = error.files
       this.#complain(error instanceof DirectoryFileError ? listed(error) : whyOf(error))
-      return
+      return null
     }
+  }
+
+  #takeOver(changed: Interpreted): void {
+    const { log, onChange, path } = this.#options
     this.directory = changed.directory
     this.#complaint = null
     log.info(`${shortName(path)} is in force: ${describe(changed.directory.summary)}`)
@@ -194,6 +218,8 @@ function listed({ problems }: DirectoryFileError): string {
 interface Interpreted {
   readonly directory: MemoryDirectory
   readonly warnings: readonly Problem[]
+  /** Files of CAs that it names. */
+  readonly files: readonly string[]
 }
 
 function interpret(path: string, bytes: Buffer): Interpreted {
@@ -202,17 +228,24 @@ function interpret(path: string, bytes: Buffer): Interpreted {
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch (error) {
-    throw new DirectoryFileError([wholeFile(path, 'the file is no UTF-8 text', 'save it as UTF-8')], {
+    throw new DirectoryFileError([wholeFile(path, 'the file is no UTF-8 text', 'save it as UTF-8')], [], {
       cause: error,
     })
   }
-  const { organizations, errors, warnings } = parseOrganizations(text, file)
-  if (errors.length > 0) throw new DirectoryFileError(errors)
-  return { directory: buildDirectory(organizations, revisionOf(bytes)), warnings }
+  const authorities = authorityFiles(dirname(path))
+  const { organizations, errors, warnings } = parseOrganizations(text, file, authorities.read)
+  const files = [...authorities.paths]
+  if (errors.length > 0) throw new DirectoryFileError(errors, files)
+  return { directory: buildDirectory(organizations, revisionOf(bytes, organizations)), warnings, files }
 }
 
-function revisionOf(bytes: Buffer): string {
-  return createHash('sha256').update(bytes).digest('hex').slice(0, 12)
+/** Another one for other content, that of the CAs included. */
+function revisionOf(bytes: Buffer, organizations: readonly Organization[]): string {
+  const hash = createHash('sha256').update(bytes)
+  for (const { inboundConnectors } of organizations) {
+    for (const { trust } of inboundConnectors) hash.update(trust?.key ?? '')
+  }
+  return hash.digest('hex').slice(0, 12)
 }
 
 function unreadable(path: string, error: unknown): DirectoryFileError {
@@ -222,7 +255,7 @@ function unreadable(path: string, error: unknown): DirectoryFileError {
   const mend = missing
     ? 'write one with "organizations: []", or take the example that connectorctl init DIR --demo writes'
     : 'make it readable for the user that the server runs as'
-  return new DirectoryFileError([wholeFile(path, message, mend)], { cause: error })
+  return new DirectoryFileError([wholeFile(path, message, mend)], [], { cause: error })
 }
 
 function wholeFile(path: string, message: string, mend: string): Problem {

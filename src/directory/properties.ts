@@ -43,6 +43,8 @@ export const CONNECTOR_PROPERTIES = [
   'enabled',
   'tlsSenderCertificateName',
   'senderIPAddresses',
+  'trustedCertificateAuthorities',
+  'certificatePins',
   'senderDomains',
   'allowWideAddresses',
   'comment',

@@ -11,6 +11,8 @@ import { readAddresses } from './schema-addresses.ts'
 import { choiceMend, noticeIdle } from './schema-domain.ts'
 import type { NamesTaken } from './schema-name.ts'
 import { readName } from './schema-name.ts'
+import type { ReadAuthorities } from './schema-trust.ts'
+import { readTrust } from './schema-trust.ts'
 import type { Field, Fields, YamlNode, YamlReader } from './yaml-reader.ts'
 import { quoted } from './yaml-reader.ts'
 
@@ -23,6 +25,7 @@ const KNOWN: readonly string[] = [...CONNECTOR_PROPERTIES, ...IDLE_CONNECTOR_PRO
  * @param node the connector's node
  * @param organization the organisation that owns it
  * @param taken names of the organisation's connectors before this one
+ * @param readAuthorities reads a file of CAs that it names
  * @returns the connector, or null after a report when it cannot be used
  */
 export function readConnector(
@@ -30,6 +33,7 @@ export function readConnector(
   node: YamlNode,
   organization: string,
   taken: NamesTaken,
+  readAuthorities: ReadAuthorities,
 ): ConfiguredConnector | null {
   const fields = reader.fields(node, 'an inbound connector', KNOWN)
   if (fields === null) return null
@@ -38,6 +42,8 @@ export function readConnector(
   const connectorType = readType(reader, fields.get('connectorType'), node)
   const enabled = reader.flag(fields, 'enabled', true)
   const tlsSenderCertificateName = readCertificateName(reader, fields)
+  const named = givenCertificateName(reader, fields) !== undefined
+  const trust = readTrust(reader, fields, readAuthorities, named)
   const addresses = reader.items(fields.get('senderIPAddresses'))
   const senderIPAddresses = readAddresses(reader, fields, addresses ?? [])
   const senderDomains = connectorType === 'Partner' ? readSenderDomains(reader, fields, node) : []
@@ -45,7 +51,7 @@ export function readConnector(
   if (connectorType === 'OnPremises') checkOnPremises(reader, fields, node, addresses?.length !== 0)
   if (connectorType === 'Partner') warnOfPartner(reader, fields, node)
   if (name === null || connectorType === null) return null
-  const identity = { tlsSenderCertificateName, senderIPAddresses }
+  const identity = { tlsSenderCertificateName, senderIPAddresses, trust }
   return { organization, name, connectorType, enabled, ...identity, senderDomains }
 }
 

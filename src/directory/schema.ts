@@ -8,6 +8,7 @@ import { readConnector } from './schema-connector.ts'
 import { readDomain } from './schema-domain.ts'
 import type { NamesTaken } from './schema-name.ts'
 import { readName } from './schema-name.ts'
+import type { ReadAuthorities } from './schema-trust.ts'
 import type { Fields, YamlNode } from './yaml-reader.ts'
 import { YamlReader } from './yaml-reader.ts'
 
@@ -30,12 +31,17 @@ const EXAMPLE = 'write "organizations: []" for none; connectorctl init DIR --dem
 /**
  * @param text the text of the file
  * @param file its name, as it shall stand in problems
+ * @param readAuthorities reads a file of CAs that a connector names
  * @returns the organisations, and everything that is wrong with them in the order of the text; never throws
  */
-export function parseOrganizations(text: string, file: string): ParsedOrganizations {
+export function parseOrganizations(
+  text: string,
+  file: string,
+  readAuthorities: ReadAuthorities,
+): ParsedOrganizations {
   const reader = new YamlReader(text, file)
   const places: Places = { domains: new Map(), connectors: new Map() }
-  const organizations = reader.readable ? readRoot(reader, places) : []
+  const organizations = reader.readable ? readRoot(reader, places, readAuthorities) : []
   checkAcrossOrganizations(reader, organizations, places)
   // A list that several aliases stand for is read several times, and is wrong once.
   const distinct = new Map(reader.problems.map((problem) => [formatProblem(problem), problem]))
@@ -49,7 +55,7 @@ export function parseOrganizations(text: string, file: string): ParsedOrganizati
   }
 }
 
-function readRoot(reader: YamlReader, places: Places): Organization[] {
+function readRoot(reader: YamlReader, places: Places, readAuthorities: ReadAuthorities): Organization[] {
   if (reader.isNothing(reader.root)) {
     reader.error(null, 'the file is empty', EXAMPLE)
     return []
@@ -71,7 +77,7 @@ function readRoot(reader: YamlReader, places: Places): Organization[] {
     )
   }
   const taken: NamesTaken = new Map()
-  return (items ?? []).flatMap((item) => readOrganization(reader, item, places, taken) ?? [])
+  return (items ?? []).flatMap((item) => readOrganization(reader, item, places, taken, readAuthorities) ?? [])
 }
 
 function readOrganization(
@@ -79,6 +85,7 @@ function readOrganization(
   node: YamlNode,
   places: Places,
   taken: NamesTaken,
+  readAuthorities: ReadAuthorities,
 ): Organization | null {
   const fields = reader.fields(node, 'an organisation', ORGANIZATION_PROPERTIES, NOT_HERE)
   if (fields === null) return null
@@ -90,7 +97,7 @@ function readOrganization(
   )
   const names: NamesTaken = new Map()
   const inboundConnectors = readList(reader, fields, 'inboundConnectors', places.connectors, (item) =>
-    readConnector(reader, item, owner, names),
+    readConnector(reader, item, owner, names, readAuthorities),
   )
   return name === null ? null : { name, acceptedDomains, inboundConnectors }
 }

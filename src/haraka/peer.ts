@@ -3,8 +3,10 @@
 import type { X509Certificate } from 'node:crypto'
 import { TLSSocket } from 'node:tls'
 import { peerCertificateOf } from '../certificate/verdict.ts'
+import type { TrustSets } from '../certificate/trust-sets.ts'
 import type { Verifier } from '../certificate/verifier.ts'
 import type { Peer, PeerCertificate } from '../policy/types.ts'
+import type { CertificateFor } from '../relaying/gather.ts'
 import { normalizeAddress } from '../text/ip-address.ts'
 import type { Connection } from './types.ts'
 
@@ -17,6 +19,8 @@ export interface ObservedPeer extends Peer {
   readonly tls: string | null
   /** SHA-256 of the DER form as openssl prints it, or null without a certificate. */
   readonly fingerprint: string | null
+  /** What the certificate is worth under a connector's own trust. */
+  readonly certificateFor: CertificateFor
 }
 
 /** What the handshake showed; whether it counts is asked anew each time, as that may change under an open connection. */
@@ -39,22 +43,24 @@ const REMEMBERED = new WeakMap<Connection, Remembered>()
  * learned before must be forgotten then (RFC 3207 section 4.2).
  * @param connection Haraka's connection
  * @param isProxy whether an address is a listed proxy's: such an address is nobody's
- * @param verifier who says whether a certificate counts
+ * @param trust who says whether a certificate counts
  * @returns the peer; never throws for what the peer sent
  */
 export function observePeer(
   connection: Connection,
   isProxy: (address: string) => boolean,
-  verifier: Verifier,
+  trust: TrustSets,
 ): ObservedPeer {
-  const { tls, presented } = observeSocket(connection, verifier)
+  const byDefault = trust.verifierFor()
+  const { tls, presented } = observeSocket(connection, byDefault)
   const address = connection.remote.ip
   return {
     address: isProxy(address) ? null : normalizeAddress(address),
     remoteAddress: address,
     helo: connection.hello.host ?? '',
     tls,
-    certificate: judge(tls, presented, verifier),
+    certificate: judge(tls, presented, byDefault),
+    certificateFor: (connector) => judge(tls, presented, trust.verifierFor(connector.trust)),
     fingerprint: presented?.fingerprint ?? null,
   }
 }

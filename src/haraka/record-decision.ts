@@ -17,6 +17,8 @@ export interface DecisionMade {
   readonly decision: Decision
   readonly reply: Reply
   readonly peer: ObservedPeer
+  /** The verdict that the decision hangs on. */
+  readonly certificate: PeerCertificate
   readonly sender: Sender
   readonly recipient: Recipient
   readonly service: Service
@@ -51,7 +53,7 @@ function journalRecord(id: string, made: DecisionMade): JournalRecord {
       address: peer.remoteAddress,
       helo: peer.helo.slice(0, 255),
       tls: peer.tls,
-      certificate: { ...certificateOf(peer.certificate), fingerprint: peer.fingerprint },
+      certificate: { ...certificateOf(made.certificate), fingerprint: peer.fingerprint },
     },
     organization: decision.organization,
     connector: decision.connector,

@@ -4,7 +4,7 @@
  */
 
 import constants from 'haraka-constants'
-import type { Verifier } from '../certificate/verifier.ts'
+import type { TrustSets } from '../certificate/trust-sets.ts'
 import type { Directory } from '../directory/directory.ts'
 import { openFileDirectory } from '../directory/file-store.ts'
 import { formatProblem } from '../directory/model.ts'
@@ -24,7 +24,7 @@ export interface Service {
   readonly directory: Directory
   readonly journal: Journal
   /** Who says whether a certificate counts; another one after each change of the trusted files. */
-  verifier(): Verifier
+  trust(): TrustSets
   /** Whether an address is a listed proxy's own. */
   isProxy(address: string): boolean
   close(): Promise<void>
@@ -83,7 +83,7 @@ export async function openService(
     settings: () => inForce,
     directory,
     journal,
-    verifier: () => trust.verifier(),
+    trust: () => trust.sets(),
     isProxy: (address) => haraka.netUtils.is_haproxy_allowed(address),
     close: async () => {
       journal.close()

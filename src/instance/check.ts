@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { Organization, Problem, Severity } from '../directory/model.ts'
+import { authorityFiles } from '../directory/authority-files.ts'
 import { parseOrganizations } from '../directory/schema.ts'
 import { isAtLeast, MINIMUM_HARAKA } from '../haraka/version.ts'
 import { parseRange } from '../text/ip-address.ts'
@@ -95,7 +96,11 @@ function readOrganizations(
     )
     return { organizations: [], problems: [] }
   }
-  const { organizations, errors, warnings } = parseOrganizations(text, file)
+  const { organizations, errors, warnings } = parseOrganizations(
+    text,
+    file,
+    authorityFiles(join(instance, 'config')).read,
+  )
   return { organizations, problems: [...errors, ...warnings] }
 }
 

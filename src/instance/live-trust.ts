@@ -1,7 +1,7 @@
 /** The trusted files while the server runs: a change counts within a second, a bad one changes nothing. */
 
 import { statSync } from 'node:fs'
-import type { Verifier } from '../certificate/verifier.ts'
+import type { TrustSets } from '../certificate/trust-sets.ts'
 import type { StoreLog } from '../directory/file-store.ts'
 import type { Problem } from '../directory/model.ts'
 import { formatProblem } from '../directory/model.ts'
@@ -11,8 +11,8 @@ import { loadTrust } from './trust.ts'
 const POLL_MILLISECONDS = 250
 
 export interface LiveTrust {
-  /** The verifier in force. */
-  verifier(): Verifier
+  /** The verifiers in force. */
+  sets(): TrustSets
   /** Reads everything again, as after a change of the settings. */
   reload(): void
   close(): void
@@ -67,7 +67,7 @@ export function openTrust({
   const timer = setInterval(look, pollMilliseconds)
   timer.unref()
   return {
-    verifier: () => trust.verifier,
+    sets: () => trust.sets,
     reload,
     close: () => {
       clearInterval(timer)

@@ -1,7 +1,7 @@
 /** The files of `[certificates]`: the CAs that client certificates must come from, and what they revoked. */
 
 import { readFileSync } from 'node:fs'
-import { join, relative, resolve, sep } from 'node:path'
+import { join } from 'node:path'
 import { rootCertificates } from 'node:tls'
 import type { RevocationList } from '../certificate/crl.ts'
 import { parseRevocationList } from '../certificate/crl.ts'
@@ -10,14 +10,15 @@ import type { Certificate } from '../certificate/parse.ts'
 import { parseCertificate } from '../certificate/parse.ts'
 import { certificatesIn, revocationListsIn } from '../certificate/pem.ts'
 import { CertificateFault } from '../certificate/reasons.ts'
-import type { Verifier } from '../certificate/verifier.ts'
-import { createVerifier } from '../certificate/verifier.ts'
+import type { TrustSets } from '../certificate/trust-sets.ts'
+import { createTrustSets } from '../certificate/trust-sets.ts'
+import { parseEach, readAuthorities, readTrusted, trustedPath } from '../certificate/trusted-file.ts'
 import type { Problem } from '../directory/model.ts'
 import { printable } from '../text/printable.ts'
 import type { Settings } from './settings.ts'
 
 export interface Trust {
-  readonly verifier: Verifier
+  readonly sets: TrustSets
   /** For people: where the CAs come from. */
   readonly description: readonly string[]
   readonly problems: readonly Problem[]
@@ -55,9 +56,9 @@ export function loadTrust(instance: string, { certificates }: Settings): Trust {
       description.push(`system (${system.anchors.length} CAs, ${system.from})`)
       continue
     }
-    const path = pathOf(instance, name)
+    const path = trustedPath(join(instance, 'config'), name)
     if (path !== null) files.push(path)
-    const read = path === null ? 'is not under config/' : readAnchors(path)
+    const read = path === null ? 'is not under config/' : readAuthorities(path)
     if (typeof read === 'string') problems.push(problem('ca', name, read, MEND_CA))
     else {
       anchors.push(...read)
@@ -65,7 +66,7 @@ export function loadTrust(instance: string, { certificates }: Settings): Trust {
     }
   }
   for (const name of certificates.crl) {
-    const path = pathOf(instance, name)
+    const path = trustedPath(join(instance, 'config'), name)
     if (path !== null) files.push(path)
     const read = path === null ? 'is not under config/' : readRevocationLists(path)
     if (typeof read === 'string') problems.push(problem('crl', name, read, MEND_CRL))
@@ -74,7 +75,7 @@ export function loadTrust(instance: string, { certificates }: Settings): Trust {
       problems.push(...staleLists(name, read))
     }
   }
-  const verifier = createVerifier({
+  const sets = createTrustSets({
     anchors,
     purposes: certificates.acceptEku,
     allowed: { sha1: certificates.allow.includes('sha1'), rsa1024: certificates.allow.includes('rsa1024') },
@@ -82,7 +83,7 @@ export function loadTrust(instance: string, { certificates }: Settings): Trust {
     revocationLists: lists,
     revocationPolicy: certificates.crlPolicy,
   })
-  return { verifier, description, problems, files }
+  return { sets, description, problems, files }
 }
 
 function problem(
@@ -129,50 +130,12 @@ function parseAll(ders: readonly Buffer[]): Certificate[] {
   })
 }
 
-function pathOf(instance: string, name: string): string | null {
-  const folder = join(instance, 'config')
-  const path = resolve(folder, name)
-  const inside = relative(folder, path)
-  return inside.startsWith(`..${sep}`) || inside === '..' || resolve(name) === name ? null : path
-}
-
-/** The content, or what is wrong. */
-function readBytes(path: string): Buffer | string {
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    return code === 'ENOENT' ? 'does not exist' : `cannot be read: ${code ?? String(error)}`
-  }
-}
-
-function readAnchors(path: string): Certificate[] | string {
-  const bytes = readBytes(path)
-  if (typeof bytes === 'string') return bytes
-  const ders = certificatesIn(bytes)
-  if (ders.length === 0) return 'holds no certificate'
-  return readEach(ders, parseCertificate, 'certificate')
-}
-
-function readRevocationLists(path: string): RevocationList[] | string {
-  const bytes = readBytes(path)
+function readRevocationLists(path: string): readonly RevocationList[] | string {
+  const bytes = readTrusted(path)
   if (typeof bytes === 'string') return bytes
   const ders = revocationListsIn(bytes)
   if (ders.length === 0) return 'holds no revocation list'
-  return readEach(ders, parseRevocationList, 'revocation list')
-}
-
-function readEach<T>(ders: readonly Buffer[], parse: (der: Buffer) => T, what: string): T[] | string {
-  const read: T[] = []
-  for (const [index, der] of ders.entries()) {
-    try {
-      read.push(parse(der))
-    } catch (error) {
-      if (!(error instanceof CertificateFault)) throw error
-      return `holds a damaged ${what} (number ${index + 1}: ${printable(error.message)})`
-    }
-  }
-  return read
+  return parseEach(ders, parseRevocationList, 'revocation list')
 }
 
 function staleLists(name: string, lists: readonly RevocationList[]): Problem[] {

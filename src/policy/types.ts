@@ -47,6 +47,16 @@ export type Fact<T> = T | Unknown
 
 export type ConnectorType = 'OnPremises' | 'Partner'
 
+/** Whom a connector trusts in place of the default CAs (rule 2). */
+export interface ConnectorTrust {
+  /** The same for the same trust. */
+  readonly key: string
+  /** PEM text of each file. */
+  readonly certificateAuthorities: readonly string[]
+  /** SHA-256 of a SubjectPublicKeyInfo each, hex in lower case. */
+  readonly certificatePins: readonly string[]
+}
+
 /** An inbound connector as far as the rule needs it. */
 export interface InboundConnector {
   readonly organization: string
@@ -57,6 +67,8 @@ export interface InboundConnector {
   readonly tlsSenderCertificateName: string | null
   /** CIDR ranges in canonical form, e.g. `10.1.0.0/24`, `2001:db8:1::/48`. */
   readonly senderIPAddresses: readonly string[]
+  /** Null or absent where the default CAs count. */
+  readonly trust?: ConnectorTrust | null
 }
 
 /** How a connector came to be a candidate for this peer (rule 2). */
@@ -67,6 +79,8 @@ export type CandidateMatch =
       readonly presentedName: string
       /** Whether the certificate's path was verified under *this connector's* trust. */
       readonly verified: boolean
+      /** Why it was not. */
+      readonly why?: string
     }
   | {
       readonly via: 'address'

@@ -12,7 +12,9 @@ import type {
   Candidate,
   DomainFact,
   Fact,
+  InboundConnector,
   Peer,
+  PeerCertificate,
   Recipient,
   RelaySettings,
   Sender,
@@ -20,20 +22,24 @@ import type {
 } from '../policy/types.ts'
 import { normalizeDomain } from '../text/domain-name.ts'
 
+/** What the peer's certificate is worth to one connector: a verdict under its own trust is nobody else's (rule 2). */
+export type CertificateFor = (connector: InboundConnector) => PeerCertificate
+
 /**
  * MAIL: which connector is the server that speaks?
  * @param directory the store
  * @param peer what the peer proved about itself
  * @param sender the envelope sender
+ * @param certificateFor the verdict under each connector's trust
  * @returns the attribution; what could not be looked up is in it as unknown, never as "not found"
  */
 export async function attributeSender(
   directory: Directory,
   peer: Peer,
   sender: Sender,
+  certificateFor: CertificateFor,
 ): Promise<Attribution> {
   const { certificate } = peer
-  const verified = certificate.state === 'verified'
   const names = 'names' in certificate ? certificate.names : []
   const matches = await directory.findConnectors(names, peer.address)
   if (isUnknown(matches)) {
@@ -47,11 +53,28 @@ export async function attributeSender(
   const factOf = new Map(asked.map((domain, index) => [domain, facts[index] ?? missing(domain)]))
   const candidates = matches.map(({ connector, by }): Candidate => ({
     connector,
-    match: by.via === 'certificate' ? { ...by, verified } : by,
+    match: by.via === 'certificate' ? { ...by, ...worth(certificateFor(connector)) } : by,
     certificateDomain:
       by.via === 'certificate' ? (factOf.get(certificateDomainOf({ connector, by })) ?? null) : null,
   }))
-  return attribute({ peer, sender, senderDomain: factOf.get(sender.domain) ?? null, candidates })
+  const senderDomain = factOf.get(sender.domain) ?? null
+  const attribution = attribute({ peer, sender, senderDomain, candidates })
+  return { ...attribution, peer: { ...peer, certificate: telling(attribution, certificateFor) } }
+}
+
+/** Of several verdicts, the one that the decision hangs on. */
+function telling(
+  { matched, peer, unverified }: Attribution,
+  certificateFor: CertificateFor,
+): PeerCertificate {
+  const decisive =
+    matched?.match.via === 'certificate' ? matched : matched === null ? unverified[0] : undefined
+  return decisive === undefined ? peer.certificate : certificateFor(decisive.connector)
+}
+
+function worth(certificate: PeerCertificate): { verified: boolean; why?: string } {
+  if (certificate.state === 'verified') return { verified: true }
+  return { verified: false, why: certificate.state === 'not-verified' ? certificate.why : certificate.state }
 }
 
 /** What a decision needs beside the attribution. */

@@ -140,9 +140,9 @@ describe('preparing an instance', () => {
   it("makes the demonstration's certificates so that its CA verifies them, and nobody else's", async (t) => {
     const config = join(await instance(t, DEMO), 'config')
     const { settings } = readSettings(join(config, '..'))
-    const { verifier } = loadTrust(join(config, '..'), settings)
+    const { sets } = loadTrust(join(config, '..'), settings)
     const verdictOn = async (name: string) =>
-      verifier.verify(certificatesIn(await readFile(join(config, 'demo', `${name}.cert.pem`))))
+      sets.verifierFor().verify(certificatesIn(await readFile(join(config, 'demo', `${name}.cert.pem`))))
     const good = await verdictOn('mail.contoso.com')
     assert.ok(good.ok)
     assert.deepEqual(good.names, ['mail.contoso.com'])

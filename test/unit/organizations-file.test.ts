@@ -14,6 +14,9 @@ import { parseOrganizations } from '../../src/directory/schema.ts'
 const FOLDER = join(import.meta.dirname, 'bad-organizations')
 const FILE = 'config/organizations.yaml'
 
+const parse = (text: string, file: string) =>
+  parseOrganizations(text, file, (name) => (name === 'ca.pem' ? { pem: 'PEM' } : { wrong: 'does not exist' }))
+
 const EXAMPLE = `
 organizations:
   - name: contoso
@@ -33,7 +36,7 @@ organizations:
 
 describe('an organizations file that is good', () => {
   it('is read with the defaults of the cmdlets and says nothing', () => {
-    const { organizations, errors, warnings } = parseOrganizations(EXAMPLE, FILE)
+    const { organizations, errors, warnings } = parse(EXAMPLE, FILE)
     assert.deepEqual([...errors, ...warnings], [])
     assert.deepEqual(organizations, [
       {
@@ -57,6 +60,7 @@ describe('an organizations file that is good', () => {
             enabled: true,
             tlsSenderCertificateName: '*.contoso.com',
             senderIPAddresses: [],
+            trust: null,
             senderDomains: [],
           },
           {
@@ -66,6 +70,7 @@ describe('an organizations file that is good', () => {
             enabled: true,
             tlsSenderCertificateName: null,
             senderIPAddresses: ['10.1.0.0/24', '2001:db8:1::/48'],
+            trust: null,
             senderDomains: [],
           },
         ],
@@ -74,16 +79,13 @@ describe('an organizations file that is good', () => {
   })
 
   it('may be read with CRLF and a byte order mark', () => {
-    const { organizations, errors } = parseOrganizations(`\uFEFF${EXAMPLE.replaceAll('\n', '\r\n')}`, FILE)
+    const { organizations, errors } = parse(`\uFEFF${EXAMPLE.replaceAll('\n', '\r\n')}`, FILE)
     assert.deepEqual(errors, [])
     assert.equal(organizations.length, 1)
   })
 
   it('warns about the trap of the KB and says what to write', () => {
-    const { errors, warnings } = parseOrganizations(
-      EXAMPLE.replace('*.contoso.com', 'mail.contoso.com'),
-      FILE,
-    )
+    const { errors, warnings } = parse(EXAMPLE.replace('*.contoso.com', 'mail.contoso.com'), FILE)
     assert.deepEqual(errors, [])
     assert.equal(warnings.length, 1)
     assert.match(
@@ -101,7 +103,7 @@ describe('an organizations file that is bad', () => {
 
   for (const name of files) {
     it(`${name} is answered with every error at once, each with its place and how to mend it`, () => {
-      const { errors, warnings } = parseOrganizations(readFileSync(join(FOLDER, name), 'utf8'), FILE)
+      const { errors, warnings } = parse(readFileSync(join(FOLDER, name), 'utf8'), FILE)
       const said = [...errors, ...warnings].map((problem) => `${formatProblem(problem)}\n`).join('')
       const path = join(FOLDER, `${name.replace(/\.yaml$/, '')}.txt`)
       if (process.env['UPDATE'] === '1') writeFileSync(path, said)
@@ -151,7 +153,7 @@ describe('an organizations file that is bad', () => {
           fc.string({ unit: 'binary' }),
         ),
         (text) => {
-          const { organizations, errors } = parseOrganizations(text, FILE)
+          const { organizations, errors } = parse(text, FILE)
           assert.ok(Array.isArray(organizations))
           for (const problem of errors) assert.ok(formatProblem(problem).startsWith(FILE))
         },
@@ -168,7 +170,7 @@ describe('an organizations file that is bad', () => {
         `${String.fromCharCode(letter)}: &${String.fromCharCode(letter)} [${Array(9).fill(before).join(', ')}]`,
       )
     }
-    const { errors } = parseOrganizations(`${lines.join('\n')}\norganizations: *i\n`, FILE)
+    const { errors } = parse(`${lines.join('\n')}\norganizations: *i\n`, FILE)
     assert.ok(errors.length > 0)
   })
 })

@@ -1,21 +1,17 @@
 /** `connectorctl explain`: the decision for a message that nobody sent, told the way a person would tell it. */
 
 import { readFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { certificatesIn } from '../../certificate/pem.ts'
 import { peerCertificateOf } from '../../certificate/verdict.ts'
-import type { Directory } from '../../directory/directory.ts'
-import { buildFileDirectory } from '../../directory/file-store.ts'
 import type { Settings } from '../../instance/settings.ts'
-import { readSettings } from '../../instance/settings.ts'
-import { loadTrust } from '../../instance/trust.ts'
-import { formatProblem } from '../../directory/model.ts'
 import type { Decision } from '../../policy/decide.ts'
 import { describe, describePeer, differencesFromMicrosoft } from '../../policy/describe.ts'
 import { explainReason } from '../../policy/reasons.ts'
 import { formatReply, replyFor } from '../../policy/replies.ts'
-import type { Attribution, Peer, PeerCertificate, Step } from '../../policy/types.ts'
+import type { Attribution, Candidate, Peer, PeerCertificate, Step } from '../../policy/types.ts'
+import type { CertificateFor } from '../../relaying/gather.ts'
 import { attributeSender, decideRecipient } from '../../relaying/gather.ts'
 import { parseEnvelopeAddress } from '../../relaying/parse-address.ts'
 import { recipientOf, senderOf } from '../../relaying/envelope.ts'
@@ -24,7 +20,7 @@ import { normalizeAddress } from '../../text/ip-address.ts'
 import { printable } from '../../text/printable.ts'
 import type { CliContext } from '../context.ts'
 import { CommandFailed, UsageError } from '../errors.ts'
-import { requireInstance } from '../instance.ts'
+import { directoryOf, requireInstance, settingsOf, trustOf } from '../instance.ts'
 import { INSTANCE_OPTION } from '../options.ts'
 
 interface ExplainOptions {
@@ -73,10 +69,11 @@ async function explain(options: ExplainOptions, { stdout }: CliContext): Promise
   requireInstance(instance)
   const settings = settingsOf(instance)
   const directory = directoryOf(instance)
-  const peer: Peer = { address, certificate: await certificateOf(options, instance, settings) }
+  const { certificate, certificateFor } = await certificateOf(options, instance, settings)
+  const peer: Peer = { address, certificate }
 
   const steps: Step[] = []
-  const attribution = await attributeSender(directory, peer, sender)
+  const attribution = await attributeSender(directory, peer, sender, certificateFor)
   steps.push(...attributionSteps(attribution))
   const decision = await decideRecipient(
     directory,
@@ -126,37 +123,32 @@ function parseIp(text: string): string {
   return address
 }
 
-function settingsOf(instance: string): Settings {
-  const { settings, problems } = readSettings(instance)
-  const errors = problems.filter(({ severity }) => severity === 'error')
-  if (errors.length > 0) throw new CommandFailed(errors.map((problem) => formatProblem(problem)).join('\n'))
-  return settings
-}
-
-function directoryOf(instance: string): Directory {
-  try {
-    return buildFileDirectory(join(instance, 'config', 'organizations.yaml'))
-  } catch (error) {
-    throw new CommandFailed(error instanceof Error ? error.message : String(error))
-  }
-}
-
 async function certificateOf(
   options: ExplainOptions,
   instance: string,
   settings: Settings,
-): Promise<PeerCertificate> {
-  if (!options.tls) return { state: 'no-tls' }
+): Promise<Simulated> {
+  if (!options.tls) return forAll({ state: 'no-tls' })
   if (options.certificateName !== undefined) {
-    return { state: 'verified', names: options.certificateName.map((name) => certificateName(name)) }
+    return forAll({ state: 'verified', names: options.certificateName.map((name) => certificateName(name)) })
   }
-  if (options.certificate === undefined) return { state: 'no-certificate' }
+  if (options.certificate === undefined) return forAll({ state: 'no-certificate' })
   const presented = certificatesIn(await readFileOf(options.certificate))
   if (presented.length === 0) throw new CommandFailed(`${options.certificate} holds no certificate`)
-  const { problems, verifier } = loadTrust(instance, settings)
-  const errors = problems.filter(({ severity }) => severity === 'error')
-  if (errors.length > 0) throw new CommandFailed(errors.map((problem) => formatProblem(problem)).join('\n'))
-  return peerCertificateOf(verifier.verify(presented))
+  const sets = trustOf(instance, settings)
+  const certificateFor: CertificateFor = ({ trust }) =>
+    peerCertificateOf(sets.verifierFor(trust).verify(presented))
+  return { certificate: peerCertificateOf(sets.verifierFor().verify(presented)), certificateFor }
+}
+
+interface Simulated {
+  readonly certificate: PeerCertificate
+  readonly certificateFor: CertificateFor
+}
+
+/** What is taken as given is the same under every connector's trust. */
+function forAll(certificate: PeerCertificate): Simulated {
+  return { certificate, certificateFor: () => certificate }
 }
 
 async function readFileOf(path: string): Promise<Buffer> {
@@ -183,7 +175,7 @@ function attributionSteps(attribution: Attribution): Step[] {
     ...unverified.map((candidate): Step => ({
       rule: 'candidate',
       result: 'no',
-      detail: `${describe(candidate)}: does not count, as the certificate is not verified`,
+      detail: `${describe(candidate)}: does not count, as ${whyUnverified(candidate)}`,
     })),
     ...partners.map((candidate): Step => ({
       rule: 'candidate',
@@ -199,6 +191,11 @@ function attributionSteps(attribution: Attribution): Step[] {
       detail: `${describe(candidate)}: passed over, since of the chosen one ${because}`,
     })),
   ]
+}
+
+function whyUnverified({ connector, match }: Candidate): string {
+  const under = (connector.trust ?? null) === null ? 'the default CAs' : 'its own CAs and pins'
+  return `the certificate is not verified under ${under} (${match.via === 'certificate' ? (match.why ?? '') : ''})`
 }
 
 interface Told {

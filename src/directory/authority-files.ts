@@ -1,0 +1,33 @@
+/** The files of CAs that connectors name, beside organizations.yaml: a change of one is a change of the directory. */
+
+import { readAuthorities, trustedPath } from '../certificate/trusted-file.ts'
+import type { ReadAuthorities } from './schema-trust.ts'
+
+export interface AuthorityFiles {
+  readonly read: ReadAuthorities
+  /** Paths that were asked for, there or not. */
+  readonly paths: ReadonlySet<string>
+}
+
+/**
+ * @param folder the folder of organizations.yaml
+ * @returns a reader of files under it, which remembers what it read
+ */
+export function authorityFiles(folder: string): AuthorityFiles {
+  const paths = new Set<string>()
+  const read: ReadAuthorities = (name) => {
+    const path = trustedPath(folder, name)
+    if (path === null) return { wrong: 'is not under config/' }
+    paths.add(path)
+    const authorities = readAuthorities(path)
+    if (typeof authorities === 'string') return { wrong: authorities }
+    return { pem: authorities.map(({ raw }) => pemOf(raw)).join('') }
+  }
+  return { read, paths }
+}
+
+/** RFC 7468 section 5: what was read, without what stood around it. */
+function pemOf(der: Buffer): string {
+  const lines = der.toString('base64').match(/.{1,64}/g) ?? []
+  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`
+}
