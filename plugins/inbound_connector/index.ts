@@ -5,12 +5,19 @@ import constants from 'haraka-constants'
 import DSN from 'haraka-dsn'
 import { guardCluster } from '../../src/haraka/cluster-guard.ts'
 import { trackConnection, untrackConnection } from '../../src/haraka/lifecycle.ts'
+import type { HarakaModules } from '../../src/haraka/mends.ts'
 import { applyMends, harakaModules } from '../../src/haraka/mends.ts'
 import { observePeer } from '../../src/haraka/peer.ts'
 import type { HookAnswer } from '../../src/haraka/safe-hook.ts'
 import { safeHook } from '../../src/haraka/safe-hook.ts'
 import { initFailure, openService, theService } from '../../src/haraka/service.ts'
 import { takeOverTls } from '../../src/haraka/tls.ts'
+import {
+  failedHandshake,
+  reportFailedHandshakes,
+  watchHandshake,
+  watchServerCertificate,
+} from '../../src/haraka/tls-listeners.ts'
 import { rememberMail } from '../../src/haraka/transaction-state.ts'
 import type { Address, Connection, Plugin, TlsSocketModule } from '../../src/haraka/types.ts'
 import { requireHaraka } from '../../src/haraka/version.ts'
@@ -26,6 +33,7 @@ const NAME = 'inbound_connector'
 const INSTANCE = resolve(process.env['HARAKA'] ?? '.')
 
 let settings: Settings | null = null
+let tlsOpen = false
 
 export function register(this: Plugin): void {
   requireHaraka((this.haraka_require('package.json') as { version: string }).version)
@@ -62,20 +70,34 @@ export const open = safeHook(NAME, (plugin) => openDirectory(plugin))
 
 async function openDirectory(plugin: Plugin): Promise<HookAnswer | undefined> {
   try {
-    await openService(plugin, harakaModules(plugin), INSTANCE, settings ?? settingsAtStart(plugin))
+    const haraka = harakaModules(plugin)
+    await openService(plugin, haraka, INSTANCE, settings ?? settingsAtStart(plugin))
+    openTls(plugin, haraka)
     return undefined
   } catch (error) {
     return initFailure(error)
   }
 }
 
+function openTls(plugin: Plugin, { server }: HarakaModules): void {
+  if (tlsOpen) return
+  tlsOpen = true
+  const contexts = takeOverTls(plugin.haraka_require('tls_socket') as TlsSocketModule, plugin)
+  watchServerCertificate(plugin, INSTANCE, server, contexts)
+  reportFailedHandshakes(plugin, server)
+}
+
 export const connect_init = safeHook(NAME, (_plugin, connection) => {
   trackConnection(connection)
+  watchHandshake(connection)
   return undefined
 })
 
-export const disconnect = safeHook(NAME, (_plugin, connection) => {
+export const disconnect = safeHook(NAME, (plugin, connection) => {
   untrackConnection(connection)
+  const why = failedHandshake(connection)
+  if (why !== null)
+    connection.lognotice(plugin, `the TLS handshake failed ip=${connection.remote.ip} why=${why}`)
   return undefined
 })
 

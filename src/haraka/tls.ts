@@ -12,15 +12,28 @@ import type { Logger, TlsOptions, TlsSocketModule } from './types.ts'
 /** A resumed session has the leaf without its intermediates: every handshake is a whole one. */
 const NO_RESUMPTION = cryptoConstants.SSL_OP_NO_TICKET
 
-const TAKEN_OVER = new WeakSet<TlsSocketModule>()
+export interface TlsContexts {
+  /** Pairs of key and certificate in tls.ini. */
+  readonly pairs: number
+  /**
+   * Takes another certificate of the server itself for the connections to come.
+   * @param pair key and certificate in PEM
+   * @returns how a listener that keeps a context of its own has to make it
+   * @throws when key and certificate do not belong together, or cannot be read; nothing has changed then
+   */
+  renew(pair: { readonly key: Buffer; readonly cert: Buffer }): SecureContextOptions
+}
+
+const TAKEN_OVER = new WeakMap<TlsSocketModule, TlsContexts>()
 
 /**
  * @param tlsSocket Haraka's tls_socket module, after its tls plugin was registered
  * @param log told when a server certificate cannot be used
+ * @returns the contexts, the same ones for the same module
  */
-export function takeOverTls(tlsSocket: TlsSocketModule, log: Pick<Logger, 'logerror'>): void {
-  if (TAKEN_OVER.has(tlsSocket)) return
-  TAKEN_OVER.add(tlsSocket)
+export function takeOverTls(tlsSocket: TlsSocketModule, log: Pick<Logger, 'logerror'>): TlsContexts {
+  const known = TAKEN_OVER.get(tlsSocket)
+  if (known !== undefined) return known
 
   let contexts = new Map<string, SecureContext>()
   const rebuild = (): void => {
@@ -53,30 +66,49 @@ export function takeOverTls(tlsSocket: TlsSocketModule, log: Pick<Logger, 'loger
     return result
   }
   rebuild()
+  const taken: TlsContexts = {
+    get pairs() {
+      return tlsSocket.certsByHost['*']?.cert?.length ?? 0
+    },
+    renew: ({ key, cert }) => {
+      const options = tlsSocket.certsByHost['*'] ?? {}
+      const changed = contextOptions({ ...options, key: [key], cert: [cert] })
+      createSecureContext(changed)
+      options.key = [key]
+      options.cert = [cert]
+      rebuild()
+      return changed
+    },
+  }
+  TAKEN_OVER.set(tlsSocket, taken)
+  return taken
 }
 
 function contextFor(options: TlsOptions, name: string, log: Pick<Logger, 'logerror'>): SecureContext | null {
-  const { key, cert, dhparam, ciphers, minVersion } = options
-  if (key === undefined || cert === undefined) return null
+  if (options.key === undefined || options.cert === undefined) return null
   try {
-    return createSecureContext({
-      key,
-      cert,
-      // Any value will do, as long as all contexts of this server share it.
-      sessionIdContext: 'connectors',
-      secureOptions: NO_RESUMPTION,
-      honorCipherOrder: true,
-      ...(dhparam === undefined || dhparam.length === 0 ? {} : { dhparam }),
-      ...(ciphers === undefined ? {} : { ciphers }),
-      ...(minVersion === undefined
-        ? {}
-        : { minVersion: minVersion as NonNullable<SecureContextOptions['minVersion']> }),
-    })
+    return createSecureContext(contextOptions(options))
   } catch (error) {
     log.logerror(
       `no TLS with the certificate ${name === '*' ? 'in config/tls_cert.pem' : `for ${name} in config/tls/`}: ${error instanceof Error ? error.message : String(error)}`,
     )
     return null
+  }
+}
+
+function contextOptions({ key, cert, dhparam, ciphers, minVersion }: TlsOptions): SecureContextOptions {
+  return {
+    ...(key === undefined ? {} : { key }),
+    ...(cert === undefined ? {} : { cert }),
+    // Any value will do, as long as all contexts of this server share it.
+    sessionIdContext: 'connectors',
+    secureOptions: NO_RESUMPTION,
+    honorCipherOrder: true,
+    ...(dhparam === undefined || dhparam.length === 0 ? {} : { dhparam }),
+    ...(ciphers === undefined ? {} : { ciphers }),
+    ...(minVersion === undefined
+      ? {}
+      : { minVersion: minVersion as NonNullable<SecureContextOptions['minVersion']> }),
   }
 }
 

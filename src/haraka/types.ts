@@ -4,7 +4,7 @@
  */
 
 import type { EventEmitter } from 'node:events'
-import type { Socket } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import type { SecureContext, TLSSocket } from 'node:tls'
 import type { ParsedAddress } from '../relaying/envelope.ts'
 
@@ -105,6 +105,7 @@ export interface ServerModule extends Logger {
   readonly cluster?: { readonly isMaster: boolean }
   listening(): void
   stopListeners(): void
+  readonly listeners: readonly (Server & { readonly tlsServer?: Server })[]
   init_master_respond(code?: number, message?: unknown): unknown
   init_child_respond(code?: number, message?: unknown): unknown
 }

@@ -1,14 +1,12 @@
 /** The trusted files while the server runs: a change counts within a second, a bad one changes nothing. */
 
-import { statSync } from 'node:fs'
 import type { TrustSets } from '../certificate/trust-sets.ts'
 import type { StoreLog } from '../directory/file-store.ts'
 import type { Problem } from '../directory/model.ts'
 import { formatProblem } from '../directory/model.ts'
 import type { Settings } from './settings.ts'
 import { loadTrust } from './trust.ts'
-
-const POLL_MILLISECONDS = 250
+import { watchFiles } from './watch-files.ts'
 
 export interface LiveTrust {
   /** The verifiers in force. */
@@ -30,22 +28,18 @@ export interface LiveTrustOptions {
  * @returns trust that is kept up to date until it is closed
  * @throws with all problems when the files cannot be used
  */
-export function openTrust({
-  instance,
-  settings,
-  log,
-  pollMilliseconds = POLL_MILLISECONDS,
-}: LiveTrustOptions): LiveTrust {
+export function openTrust({ instance, settings, log, pollMilliseconds }: LiveTrustOptions): LiveTrust {
   let trust = loadTrust(instance, settings())
   const first = errorsOf(trust.problems)
   if (first !== '') throw new Error(first)
-  let settled = stateOf(trust.files)
-  let pending: string | null = null
-
   const reload = (): void => {
+    // Before they are read: what changes meanwhile is seen by the next look.
+    watch.settle()
     const changed = loadTrust(instance, settings())
-    settled = stateOf(changed.files)
-    pending = null
+    if (changed.files.join('\n') !== files.join('\n')) {
+      files = changed.files
+      watch.settle()
+    }
     const errors = errorsOf(changed.problems)
     if (errors !== '') {
       log.error(
@@ -57,20 +51,13 @@ export function openTrust({
     log.info(`the trusted certificates are in force: ${trust.description.join('; ')}`)
     for (const problem of trust.problems) log.warn(formatProblem(problem))
   }
-  const look = (): void => {
-    const state = stateOf(trust.files)
-    if (state === settled) pending = null
-    // A file that is being written changes from look to look.
-    else if (state === pending) reload()
-    else pending = state
-  }
-  const timer = setInterval(look, pollMilliseconds)
-  timer.unref()
+  let { files } = trust
+  const watch = watchFiles({ files: () => files, changed: reload, pollMilliseconds })
   return {
     sets: () => trust.sets,
     reload,
     close: () => {
-      clearInterval(timer)
+      watch.close()
     },
   }
 }
@@ -80,15 +67,4 @@ function errorsOf(problems: readonly Problem[]): string {
     .filter(({ severity }) => severity === 'error')
     .map((problem) => formatProblem(problem))
     .join('; ')
-}
-
-function stateOf(files: readonly string[]): string {
-  return files
-    .map((path) => {
-      const stat = statSync(path, { bigint: true, throwIfNoEntry: false })
-      return stat === undefined
-        ? `${path} missing`
-        : `${path} ${stat.mtimeNs} ${stat.ctimeNs} ${stat.size} ${stat.ino}`
-    })
-    .join('\n')
 }
