@@ -5,8 +5,7 @@ import { purposeName } from './judge.ts'
 import type { Certificate } from './parse.ts'
 import { CertificateFault } from './reasons.ts'
 import { pinOf } from './pin.ts'
-import { describePublicKey } from './public-key.ts'
-import { CURVES } from './strength.ts'
+import { CURVES, describePublicKey } from './public-key.ts'
 
 const DAY = 86_400_000
 

@@ -22,7 +22,7 @@ export const DEFAULT_LIMITS: Limits = {
   certificates: 20,
   bytes: 1_048_576,
   intermediates: 8,
-  signatures: 16,
+  signatures: 10,
   names: 10_000,
   nameComparisons: 50_000,
 }

@@ -1,7 +1,7 @@
 /** Keys and signatures that are strong enough (NIST SP 800-131A, CA/Browser Forum Baseline Requirements 6.1.5). */
 
 import type { Certificate } from './parse.ts'
-import { describePublicKey, publicKeyOf } from './public-key.ts'
+import { CURVES, describePublicKey, publicKeyOf } from './public-key.ts'
 import { CertificateFault } from './reasons.ts'
 
 /** What an administrator may allow beside what is strong. */
@@ -11,13 +11,6 @@ export interface AllowedWeakness {
 }
 
 export const NOTHING_WEAK: AllowedWeakness = { sha1: false, rsa1024: false }
-
-/** RFC 5480 section 2.1.1.1, for strength and for people. */
-export const CURVES: ReadonlyMap<string, string> = new Map([
-  ['1.2.840.10045.3.1.7', 'P-256'],
-  ['1.3.132.0.34', 'P-384'],
-  ['1.3.132.0.35', 'P-521'],
-])
 
 const WEAK_SIGNATURES: ReadonlyMap<string, string> = new Map([
   ['1.2.840.113549.1.1.2', 'MD2'],

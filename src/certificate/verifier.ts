@@ -164,13 +164,20 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
 /** The one certificate that the TLS handshake proved possession of stands first: order counts. */
 function keyOf(presented: readonly Buffer[]): string {
+  // Asked again for each message of a connection.
+  const known = KEYS.get(presented)
+  if (known !== undefined) return known
   const hash = createHash('sha256')
   for (const der of presented) {
     hash.update(`${der.length} `)
     hash.update(der)
   }
-  return hash.digest('base64')
+  const key = hash.digest('base64')
+  KEYS.set(presented, key)
+  return key
 }
+
+const KEYS = new WeakMap<readonly Buffer[], string>()
 
 function requireWithinLimits(presented: readonly Buffer[], limits: Limits): void {
   if (presented.length > limits.certificates) {

@@ -10,6 +10,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { stopGracefully } from './lifecycle.ts'
+import { gatherOutput } from './log-output.ts'
 import type { OutboundModule, ServerModule } from './types.ts'
 
 /** How long open transactions and deliveries may take once a stop is asked for. */
@@ -85,6 +86,7 @@ function tell(message: WorkerMessage): void {
 }
 
 function loadHaraka(instance: string): { server: ServerModule; outbound: OutboundModule } {
+  gatherOutput(process.stdout)
   process.env['HARAKA'] = instance
   const require = createRequire(import.meta.url)
   findBundledPlugins(require('Haraka/plugins.js') as PluginsModule)

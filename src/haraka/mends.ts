@@ -3,6 +3,7 @@
  * code looks that it mends: when that has changed, start-up says so instead of mending what it does not know.
  */
 
+import os from 'node:os'
 import ipaddr from 'ipaddr.js'
 import constants from 'haraka-constants'
 import DSN from 'haraka-dsn'
@@ -12,10 +13,13 @@ import type {
   Connection,
   ConnectionModule,
   Logger,
+  MessageStreamPrototype,
   NetUtilsModule,
   OutboundModule,
   Plugin,
   ServerModule,
+  Transaction,
+  TransactionModule,
 } from './types.ts'
 
 /** The modules of the running Haraka. */
@@ -24,6 +28,7 @@ export interface HarakaModules {
   readonly server: ServerModule
   readonly outbound: OutboundModule
   readonly netUtils: NetUtilsModule
+  readonly messageStream: MessageStreamPrototype
 }
 
 interface Mend {
@@ -93,6 +98,24 @@ export const MENDS: readonly Mend[] = [
     ],
     apply: mendTornQueueFiles,
   },
+  {
+    name: 'a message that was never spooled has no file to remove',
+    upstream: 'not reported',
+    recognise: ({ messageStream }) => [messageStream.destroy, /fs\.unlink\(this\.#filename/],
+    apply: mendMessageStream,
+  },
+  {
+    name: "the host's name is not asked of the kernel for each reply",
+    upstream: 'not reported',
+    recognise: ({ connection }) => [connection.Connection.prototype.respond, /os\.hostname\(\)/],
+    apply: mendHostname,
+  },
+  {
+    name: 'results.ini is not looked for on disk at each MAIL',
+    upstream: 'not reported',
+    recognise: ({ netUtils }) => [netUtils.config.get, /reader\.read_config\(full_path, type, cb, options\)/],
+    apply: mendResultSettings,
+  },
 ]
 
 const APPLIED = new WeakSet<object>()
@@ -108,7 +131,14 @@ export function harakaModules(plugin: Plugin): HarakaModules {
     server: plugin.haraka_require('server') as ServerModule,
     outbound,
     netUtils: outbound.net_utils,
+    messageStream: Object.getPrototypeOf(newTransaction(plugin).message_stream) as MessageStreamPrototype,
   }
+}
+
+/** The class of its stream is nobody's export. */
+function newTransaction(plugin: Plugin): Transaction {
+  const { createTransaction } = plugin.haraka_require('transaction') as TransactionModule
+  return createTransaction(null, {})
 }
 
 /**
@@ -253,19 +283,73 @@ function mayBeProxyHeader(bytes: Buffer): boolean {
 }
 
 function mendProxyList({ netUtils }: HarakaModules): void {
+  // Asked at each connection and each MAIL, and Haraka copies the settings for every asking.
+  let proxies: readonly ProxyRange[] = []
+  let readAt = Number.NEGATIVE_INFINITY
   netUtils.is_haproxy_allowed = (ip) => {
-    const { haproxy } = netUtils.config.get('connection.ini', { booleans: ['+haproxy.enabled'] }) as {
-      haproxy?: { enabled?: boolean; hosts?: readonly unknown[] }
+    if (performance.now() - readAt > 500) {
+      proxies = listedProxies(netUtils)
+      readAt = performance.now()
     }
-    const address = normalizeAddress(ip)
-    if (haproxy?.enabled === false || address === null) return false
+    const address = proxies.length === 0 ? null : normalizeAddress(ip)
+    if (address === null) return false
     const parsed = ipaddr.process(address)
-    return (haproxy?.hosts ?? []).some((host) => {
-      const range = parseRange(String(host).replaceAll(/[[\]]/g, ''))
-      if (range === null) return false
-      const [network, length] = ipaddr.parseCIDR(range.range)
-      return network.kind() === parsed.kind() && parsed.match(network, length)
-    })
+    return proxies.some(
+      ([network, length]) => network.kind() === parsed.kind() && parsed.match(network, length),
+    )
+  }
+}
+
+type ProxyRange = ReturnType<typeof ipaddr.parseCIDR>
+
+function listedProxies({ config }: NetUtilsModule): ProxyRange[] {
+  const { haproxy } = config.get('connection.ini', { booleans: ['+haproxy.enabled'] }) as {
+    haproxy?: { enabled?: boolean; hosts?: readonly unknown[] }
+  }
+  if (haproxy?.enabled === false) return []
+  return (haproxy?.hosts ?? []).flatMap((host) => {
+    const range = parseRange(String(host).replaceAll(/[[\]]/g, ''))
+    return range === null ? [] : [ipaddr.parseCIDR(range.range)]
+  })
+}
+
+/** A system call for each RSET, each message and each connection otherwise. */
+function mendMessageStream({ messageStream }: HarakaModules): void {
+  const { destroy } = messageStream
+  messageStream.destroy = function () {
+    if (this.spooling) destroy.call(this)
+  }
+}
+
+const RESULT_SETTINGS_MILLISECONDS = 1000
+
+/** Each transaction has its results, and those read their settings: a file that is not there is never remembered. */
+function mendResultSettings({ netUtils: { config } }: HarakaModules): void {
+  const get = config.get.bind(config)
+  let settings: Record<string, unknown> | null = null
+  let readAt = Number.NEGATIVE_INFINITY
+  config.get = (name, ...more) => {
+    if (name !== 'results.ini') return get(name, ...more)
+    if (settings === null || performance.now() - readAt > RESULT_SETTINGS_MILLISECONDS) {
+      settings = get(name, ...more)
+      readAt = performance.now()
+    }
+    return settings
+  }
+}
+
+const HOSTNAME_MILLISECONDS = 10_000
+
+function mendHostname(): void {
+  const ask = os.hostname
+  let name = ask()
+  let askedAt = performance.now()
+  os.hostname = () => {
+    if (performance.now() - askedAt > HOSTNAME_MILLISECONDS) {
+      name = ask()
+      askedAt = performance.now()
+    }
+    return name
   }
 }
 

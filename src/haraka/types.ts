@@ -86,9 +86,19 @@ export interface OutboundMessage extends Logger {
   readonly todo: { readonly domain: string; readonly uuid: string }
 }
 
+/** The class behind `transaction.message_stream`. */
+export interface MessageStreamPrototype {
+  destroy(this: { readonly spooling: boolean }): void
+}
+
+export interface TransactionModule {
+  createTransaction(this: void, uuid: string | null, cfg: Record<string, unknown>): Transaction
+}
+
 /** Haraka's Connection class, whose prototype is mended. */
 export interface ConnectionPrototype {
   cmd_mail(this: Connection, line: string): void
+  respond(this: Connection, code: number, message: unknown): void
   _process_data(this: Connection): void
   max_data_exceeded_respond(this: Connection, code: number): void
   queue_respond(this: Connection, code: number, message: unknown): void
@@ -132,7 +142,7 @@ export interface TlsSocketModule {
 
 export interface NetUtilsModule {
   is_haproxy_allowed(ip: string): boolean
-  readonly config: { get(name: string, options?: Record<string, unknown>): Record<string, unknown> }
+  readonly config: { get(name: string, ...more: unknown[]): Record<string, unknown> }
 }
 
 export interface OutboundModule {

@@ -6,11 +6,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { certificatesIn } from '../../src/certificate/pem.ts'
 
-export type KeyKind = 'ec' | 'rsa' | 'rsa-pss' | 'ed25519' | 'rsa1024' | 'rsaExponent' | 'secp256k1'
+export type KeyKind =
+  'ec' | 'rsa' | 'rsa-pss' | 'ed25519' | 'rsa1024' | 'rsaExponent' | 'rsa8192' | 'p521' | 'secp256k1'
 
 const KEYS: Readonly<Record<KeyKind, readonly string[]>> = {
   ec: ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256'],
   secp256k1: ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:secp256k1'],
+  p521: ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-521'],
+  rsa8192: ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:8192'],
   rsa: ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:2048'],
   rsa1024: ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:1024'],
   rsaExponent: [
@@ -38,6 +41,8 @@ export interface Wanted {
   /** e.g. `-sha1` */
   readonly digest?: string
   readonly days?: number
+  /** As in an extension file; the hash of the key when not given. */
+  readonly subjectKeyIdentifier?: string
   /** In which string types names are written, as in req's `string_mask`. */
   readonly stringMask?: string
 }
@@ -67,7 +72,17 @@ export class Authority {
     return execFileSync('openssl', args, { cwd: this.folder, stdio: ['ignore', 'pipe', 'pipe'] }).toString()
   }
 
-  make({ name, issuer, key = 'ec', keyOf, extensions = LEAF, digest, days = 30, stringMask }: Wanted): Made {
+  make({
+    name,
+    issuer,
+    key = 'ec',
+    keyOf,
+    extensions = LEAF,
+    digest,
+    days = 30,
+    stringMask,
+    subjectKeyIdentifier = 'hash',
+  }: Wanted): Made {
     this.#count += 1
     const path = (kind: string): string => join(this.folder, `${this.#count}.${kind}`)
     if (keyOf === undefined) this.openssl('genpkey', ...KEYS[key], '-out', path('key'))
@@ -80,7 +95,7 @@ export class Authority {
     writeFileSync(
       path('ext'),
       [
-        'subjectKeyIdentifier=hash',
+        `subjectKeyIdentifier=${subjectKeyIdentifier}`,
         ...(issuer === null ? [] : ['authorityKeyIdentifier=keyid']),
         ...extensions,
         '',

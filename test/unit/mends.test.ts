@@ -28,6 +28,8 @@ describe('a mend', () => {
             Connection: { prototype: new Proxy({}, { get: () => () => 'changed' }) },
             is_haproxy_allowed: () => 'changed',
             listening: () => 'changed',
+            destroy: () => 'changed',
+            config: { get: () => 'changed' },
           }),
         },
       ) as HarakaModules

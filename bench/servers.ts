@@ -1,0 +1,195 @@
+/** The servers that are compared: this project as an administrator starts it, and bare Haraka with the same settings. */
+
+import type { ChildProcess } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  appendFileSync,
+  cpSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+
+export interface Server {
+  readonly name: string
+  readonly port: number
+  /** CPU that it and its children have used so far, in milliseconds. */
+  cpu(): number
+  stop(): Promise<void>
+}
+
+export interface ServerOptions {
+  readonly folder: string
+  /** PEM of the CAs that client certificates come from; null: the system's. */
+  readonly authorities: string | null
+  /** Where mail goes. */
+  readonly sink: number
+}
+
+const ORGANIZATIONS = `organizations:
+  - name: contoso
+    acceptedDomains:
+      - domainName: contoso.com
+    inboundConnectors:
+      - name: Servers
+        connectorType: OnPremises
+        tlsSenderCertificateName: '*.contoso.com'
+`
+
+/** What bare Haraka needs to relay, to deny and to hand on: no look-up, no certificate, no journal. */
+const RELAY_PLUGIN = `'use strict'
+const constants = require('haraka-constants')
+exports.register = function () {
+  this.register_hook('rcpt', 'rcpt')
+  this.register_hook('get_mx', 'get_mx')
+}
+exports.rcpt = function (next, connection, [address]) {
+  if (address.host === 'denied.example') return next(constants.deny, 'Relay Access Denied')
+  connection.relaying = true
+  next(constants.ok)
+}
+exports.get_mx = function (next) {
+  next(constants.ok, { priority: 0, exchange: '127.0.0.1', port: SINK })
+}
+`
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  return port
+}
+
+/**
+ * @param options where and with what
+ * @returns this project's server, listening
+ */
+export async function startOurs(options: ServerOptions): Promise<Server> {
+  const { port, instance } = await makeInstance(options, 'ours')
+  const ini = join(instance, 'config', 'connectors.ini')
+  const ca = options.authorities === null ? 'system' : 'bench-ca.pem'
+  writeFileSync(ini, readFileSync(ini, 'utf8').replace(/^ca = .*$/m, `ca = ${ca}`))
+  return launch('ours', port, options, [
+    join(ROOT, 'bin', 'connectorctl.js'),
+    'start',
+    '--instance',
+    instance,
+  ])
+}
+
+/**
+ * @param options where and with what
+ * @returns bare Haraka, listening
+ */
+export async function startBare(options: ServerOptions): Promise<Server> {
+  const { port, instance } = await makeInstance(options, 'bare')
+  const config = (name: string): string => join(instance, 'config', name)
+  mkdirSync(join(instance, 'plugins'))
+  writeFileSync(
+    join(instance, 'plugins', 'bench_relay.js'),
+    RELAY_PLUGIN.replace('SINK', String(options.sink)),
+  )
+  writeFileSync(config('plugins'), 'tls\nbench_relay\n')
+  const system = '/etc/ssl/certs/ca-certificates.crt'
+  if (options.authorities === null) cpSync(system, config('bench-ca.pem'))
+  appendFileSync(config('tls.ini'), '\nca=bench-ca.pem\n')
+  return launch('bare', port, options, [
+    join(ROOT, 'node_modules', 'Haraka', 'bin', 'haraka'),
+    '-c',
+    instance,
+  ])
+}
+
+/** Both have the settings that `connectorctl init` writes: ports, logs, limits, outbound. */
+async function makeInstance(
+  { authorities, folder, sink }: ServerOptions,
+  name: string,
+): Promise<{ port: number; instance: string }> {
+  const [port, smtps] = [await freePort(), await freePort()]
+  const instance = join(folder, name)
+  const ports = ['--smtp', `127.0.0.1:${port}`, '--smtps', `127.0.0.1:${smtps}`]
+  const names = ['--hostname', 'bench.example', '--smart-host', `127.0.0.1:${sink}`]
+  execFileSync(process.execPath, [join(ROOT, 'bin', 'connectorctl.js'), 'init', instance, ...ports, ...names])
+  writeFileSync(join(instance, 'config', 'organizations.yaml'), ORGANIZATIONS)
+  if (authorities !== null) writeFileSync(join(instance, 'config', 'bench-ca.pem'), authorities)
+  return { port, instance }
+}
+
+async function launch(
+  name: string,
+  port: number,
+  { folder }: ServerOptions,
+  args: string[],
+): Promise<Server> {
+  const log = openSync(join(folder, `${name}.log`), 'a')
+  const child = spawn(process.execPath, args, { stdio: ['ignore', log, log] })
+  await listening(child, port, join(folder, `${name}.log`))
+  return {
+    name,
+    port,
+    cpu: () => cpuOf(child.pid ?? 0),
+    stop: async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    },
+  }
+}
+
+async function listening(child: ChildProcess, port: number, log: string): Promise<void> {
+  for (let tries = 0; tries < 300; tries += 1) {
+    if (child.exitCode !== null) break
+    const socket = connect(port, '127.0.0.1')
+    const greeting = await Promise.race([
+      once(socket, 'data').then(
+        ([data]) => String(data),
+        () => '',
+      ),
+      pause(1000).then(() => ''),
+    ])
+    socket.destroy()
+    if (greeting.startsWith('220')) return
+    await pause(100)
+  }
+  throw new Error(`it does not listen on ${port}:\n${readFileSync(log, 'utf8').slice(-3000)}`)
+}
+
+/** proc(5): a clock tick is 10 ms on every Linux that Node runs on. */
+const TICK_MILLISECONDS = 10
+
+function cpuOf(root: number): number {
+  const parents = new Map<number, { parent: number; ticks: number }>()
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, 'utf8')
+      const fields = stat
+        .slice(stat.lastIndexOf(')') + 2)
+        .split(' ')
+        .map(Number)
+      const [, parent = 0] = fields
+      parents.set(Number(name), { parent, ticks: (fields[11] ?? 0) + (fields[12] ?? 0) })
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  const isBelow = (pid: number): boolean => {
+    for (let at = pid; at > 1; at = parents.get(at)?.parent ?? 0) if (at === root) return true
+    return false
+  }
+  let ticks = 0
+  for (const [pid, { ticks: own }] of parents) if (isBelow(pid)) ticks += own
+  return ticks * TICK_MILLISECONDS
+}
