@@ -19,6 +19,8 @@ export interface ObservedPeer extends Peer {
   readonly tls: string | null
   /** SHA-256 of the DER form as openssl prints it, or null without a certificate. */
   readonly fingerprint: string | null
+  /** When the certificate expires, in milliseconds since 1970; null without one that can be read. */
+  readonly notAfter: number | null
   /** What the certificate is worth under a connector's own trust. */
   readonly certificateFor: CertificateFor
 }
@@ -60,6 +62,7 @@ export function observePeer(
     helo: connection.hello.host ?? '',
     tls,
     certificate: judge(tls, presented, byDefault),
+    notAfter: presented === null ? null : (byDefault.verify(presented.certificates).leaf?.notAfter ?? null),
     certificateFor: (connector) => judge(tls, presented, trust.verifierFor(connector.trust)),
     fingerprint: presented?.fingerprint ?? null,
   }

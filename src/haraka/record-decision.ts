@@ -33,6 +33,7 @@ export function recordDecision(connection: Connection, made: DecisionMade): void
   if (transaction === null) return
   const { decision, recipient, sender } = made
   made.service.journal.write(journalRecord(transaction.uuid, made))
+  noteExpiry(made)
   const accepted = decision.outcome === 'relay' || decision.outcome === 'deliver'
   transaction.results.add({ name: 'relay_access' }, { [accepted ? 'pass' : 'fail']: decision.reason })
   connection.lognotice({ name: 'relay_access' }, decision.outcome, {
@@ -41,6 +42,22 @@ export function recordDecision(connection: Connection, made: DecisionMade): void
     recipient: printable(recipient.address),
     organization: decision.organization ?? '',
     connector: decision.connector ?? '',
+  })
+}
+
+/** What is not trusted is nobody's business: it was said why at once. */
+function noteExpiry({ certificate, decision, peer, service }: DecisionMade): void {
+  const { fingerprint, notAfter } = peer
+  if (certificate.state !== 'verified' || fingerprint === null || notAfter === null) return
+  const { connector, organization } = decision
+  const { names } = certificate
+  service.expiring.note({
+    fingerprint,
+    names,
+    notAfter,
+    address: peer.remoteAddress,
+    organization,
+    connector,
   })
 }
 

@@ -11,6 +11,8 @@ import { formatProblem } from '../directory/model.ts'
 import type { Settings } from '../instance/settings.ts'
 import { readSettings } from '../instance/settings.ts'
 import { openTrust } from '../instance/live-trust.ts'
+import type { ExpiringCertificates } from '../journal/expiring.ts'
+import { openExpiring } from '../journal/expiring.ts'
 import type { Journal } from '../journal/writer.ts'
 import { openJournal } from '../journal/writer.ts'
 import type { HarakaModules } from './mends.ts'
@@ -23,6 +25,7 @@ export interface Service {
   settings(): Settings
   readonly directory: Directory
   readonly journal: Journal
+  readonly expiring: ExpiringCertificates
   /** Who says whether a certificate counts; another one after each change of the trusted files. */
   trust(): TrustSets
   /** Whether an address is a listed proxy's own. */
@@ -83,6 +86,7 @@ export async function openService(
     settings: () => inForce,
     directory,
     journal,
+    expiring: openExpiring(join(instance, 'data', 'expiring'), log.warn),
     trust: () => trust.sets(),
     isProxy: (address) => haraka.netUtils.is_haproxy_allowed(address),
     close: async () => {

@@ -17,6 +17,7 @@ import { DEMO_CA } from './prepare.ts'
 import type { Settings } from './settings.ts'
 import { readSettings } from './settings.ts'
 import type { Trust } from './trust.ts'
+import { describeExpiring, readExpiring } from '../journal/expiring.ts'
 import { loadTrust } from './trust.ts'
 
 export interface CheckResult {
@@ -74,6 +75,14 @@ export function checkInstance(instance: string): CheckResult {
   checkDemonstration({ settings, haraka, organizations: directory.organizations, report })
   checkWidening(settings, haraka, report)
   checkRoutes(settings, directory.organizations, report)
+  for (const certificate of readExpiring(join(instance, 'data', 'expiring'), Date.now())) {
+    report(
+      'warning',
+      'data/expiring',
+      describeExpiring(certificate, Date.now()),
+      'tell its administrator to renew it',
+    )
+  }
   return { problems, settings, haraka, organizations: directory.organizations, trust }
 }
 

@@ -1,14 +1,17 @@
 /** Certificates of real clients, over real handshakes, and connectorctl certificate. */
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import type { Made } from '../support/authority.ts'
 import { Authority, CA, LEAF } from '../support/authority.ts'
 import type { Smarthost } from '../support/smarthost.ts'
-import { connectorctl, run, startSmarthost } from '../support/smarthost.ts'
+import { connectorctl, freePort, run, startSmarthost } from '../support/smarthost.ts'
 import { SmtpClient } from '../support/smtp-client.ts'
 
 const authority = new Authority()
@@ -81,6 +84,69 @@ describe('a client certificate', () => {
         const { stdout } = await connectorctl('journal', '--instance', server.folder, '--id', id)
         assert.ok(stdout.includes(why), stdout)
       }
+    }
+  })
+
+  it('is probed as its server would present it: what was said, what came back, what follows', async (t) => {
+    const server = await start(t)
+    const chain = join(authority.folder, 'chain.pem')
+    await writeFile(chain, mail.pem + intermediate.pem)
+    for (const [port, more] of [
+      [server.smtp, []],
+      [server.smtps, ['--implicit-tls']],
+    ] as const) {
+      const target = `127.0.0.1:${port}`
+      const own = ['--key', mail.keyFile, '--instance', server.folder, ...more]
+      const good = await connectorctl('certificate', 'probe', target, '--certificate', chain, ...own)
+      assert.equal(good.code, 0, good.stdout + good.stderr)
+      assert.match(good.stdout, /\* TLSv1\.3, /)
+      assert.match(good.stdout, /presented to it: CN=mail\.contoso\.com <- CN=Private intermediate/)
+      assert.match(good.stdout, /> RCPT TO:<nobody@example\.com>\n< 250 /)
+      assert.match(good.stdout, /the certificate counts\n.*connector "Datacentre Exchange" of contoso/)
+      const bad = await connectorctl('certificate', 'probe', target, '--certificate', mail.file, ...own)
+      assert.equal(bad.code, 1)
+      assert.match(bad.stdout, /Reason: certificate-not-verified: /)
+      assert.match(bad.stdout, /the certificate does not count: intermediate-missing: /)
+      const none = await connectorctl('certificate', 'probe', target, ...more, '--json')
+      const { accepted, reason, tls } = JSON.parse(none.stdout) as Record<string, unknown>
+      assert.deepEqual([none.code, accepted, reason], [1, false, 'no-certificate'])
+      assert.ok(tls !== null)
+    }
+    // They expire in 30 days.
+    await server.printed(/the certificate of mail\.contoso\.com \(127\.0\.0\.1, .* expires on /)
+    const checked = await connectorctl('check', '--instance', server.folder)
+    assert.match(
+      checked.stdout,
+      /data\/expiring: warning: the certificate of mail\.contoso\.com .* expires on /,
+    )
+  })
+
+  it('is probed in vain where nobody listens, speaks TLS or answers, and with bad flags', async (t) => {
+    const silent = createServer().listen(0, '127.0.0.1')
+    t.after(() => silent.close())
+    const rude = createServer((socket) => socket.end('220 hello\r\n500 no\r\n')).listen(0, '127.0.0.1')
+    t.after(() => rude.close())
+    await Promise.all([once(silent, 'listening'), once(rude, 'listening')])
+    const port = (server: typeof silent): number => (server.address() as AddressInfo).port
+    const free = await freePort()
+    for (const [args, code, text] of [
+      [[`127.0.0.1:${free}`], 1, /It failed: .*ECONNREFUSED/],
+      [
+        [`127.0.0.1:${port(silent)}`, '--timeout', '1'],
+        1,
+        /It failed: the greeting took longer than 1 seconds/,
+      ],
+      [[`127.0.0.1:${port(rude)}`], 1, /It failed: EHLO .* was answered: 500 no/],
+      [['127.0.0.1'], 2, /is no HOST:PORT/],
+      [['127.0.0.1:70000'], 2, /is no HOST:PORT/],
+      [['127.0.0.1:25', '--timeout', 'x'], 2, /no number of seconds/],
+      [['127.0.0.1:25', '--certificate', mail.file], 2, /belong together/],
+      [['127.0.0.1:25', '--from', 'a\r\nDATA'], 2, /line break/],
+      [['127.0.0.1:25', '--certificate', '/nowhere', '--key', '/nowhere'], 1, /cannot be read: ENOENT/],
+    ] as const) {
+      const { code: got, stderr, stdout } = await connectorctl('certificate', 'probe', ...args)
+      assert.match(stdout + stderr, text)
+      assert.equal(got, code, args.join(' '))
     }
   })
 

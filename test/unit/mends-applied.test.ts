@@ -13,7 +13,7 @@ process.env['HARAKA'] = import.meta.dirname
 const haraka = harakaModules({
   haraka_require: (name: string) => require(`Haraka/${name}`) as unknown,
 } as unknown as Plugin)
-applyMends(haraka, { logerror: (message: string) => assert.fail(message) } as never)
+applyMends(haraka, { logerror: (message: string) => assert.fail(message) })
 
 interface MessageStream {
   add_line(line: Buffer): void
@@ -22,7 +22,7 @@ interface MessageStream {
 }
 
 const { createTransaction } = require('Haraka/transaction') as {
-  createTransaction(uuid: string, cfg: object): { readonly message_stream: MessageStream }
+  createTransaction(this: void, uuid: string, cfg: object): { readonly message_stream: MessageStream }
 }
 
 describe('Haraka, mended,', () => {

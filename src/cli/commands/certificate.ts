@@ -3,6 +3,7 @@
 import type { Command } from 'commander'
 import type { CliContext } from '../context.ts'
 import { registerInspect } from './certificate-inspect.ts'
+import { registerProbe } from './certificate-probe.ts'
 import { registerVerify } from './certificate-verify.ts'
 
 /**
@@ -15,4 +16,5 @@ export function registerCertificate(program: Command, context: CliContext): void
     .description('what a certificate is, whom it would be, and whether it counts')
   registerVerify(command, context)
   registerInspect(command, context)
+  registerProbe(command, context)
 }
