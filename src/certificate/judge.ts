@@ -99,10 +99,9 @@ export function judgeAuthority(certificate: Certificate, judgement: Judgement, a
   if (subjectKeyIdentifier === null)
     throw new CertificateFault('key-identifier-missing', 'it has no subject key identifier')
   requireCriticalPolicies(certificate)
-  // An anchor is trusted for what the administrator trusts it for, and nobody looks for its issuer.
-  if (anchor) return
-  requireAuthorityKeyIdentifier(certificate)
   requirePurpose(certificate, judgement.purposes)
+  // Nobody looks for the issuer of an anchor.
+  if (!anchor) requireAuthorityKeyIdentifier(certificate)
 }
 
 function judgeAny(certificate: Certificate, { allowed, mostNames, time }: Judgement): void {

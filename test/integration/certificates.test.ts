@@ -258,6 +258,23 @@ describe('connectorctl certificate', () => {
     assert.match(told.stdout, /It does not count: intermediate-missing: /)
   })
 
+  it('verify takes 10,000 names, and one more is told as a bound that was met', async () => {
+    const names = (count: number): string =>
+      Array.from({ length: count }, (_, index) => `DNS:n${index}.contoso.com`).join(',')
+    for (const [count, code, reason] of [
+      [10_000, 0, null],
+      [10_001, 1, 'too-many-names'],
+    ] as const) {
+      const extensions = [...LEAF, `subjectAltName=${names(count)}`]
+      const { file } = authority.make({ name: 'Mail', issuer: root, extensions })
+      const flags = ['--certificate', file, '--ca', root.file, '--json']
+      const verified = await connectorctl('certificate', 'verify', ...flags)
+      const told = JSON.parse(verified.stdout) as { reason: string | null; names: string[] }
+      assert.deepEqual([verified.code, told.reason], [code, reason])
+      assert.equal(told.names.length, 10_000)
+    }
+  })
+
   it('answers wrong flags in one line with exit code 2', async () => {
     for (const [args, pattern] of [
       [['--certificate', mail.file, '--at', 'noon'], /--at "noon" is no time/],
