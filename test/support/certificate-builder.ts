@@ -95,7 +95,7 @@ function extensionsOf(plan: Plan): Asn1[] {
   if (purposes !== null) list.push(extension('2.5.29.37', false, sequence(purposes.map((one) => oid(one)))))
   if (names !== null) list.push(extension('2.5.29.17', false, sequence(names.map((name) => dns(name)))))
   if (permitted.length + excluded.length > 0) {
-    const trees = (tag: number, bases: readonly string[]): Asn1[] =>
+    const trees = (tag: 0 | 1, bases: readonly string[]): Asn1[] =>
       bases.length === 0
         ? []
         : [
@@ -149,11 +149,13 @@ function sequence(value: Asn1[]): Asn1 {
   return asn1.create(Class.UNIVERSAL, Type.SEQUENCE, true, value)
 }
 
-function context(tag: number, value: Asn1[]): Asn1 {
+function context(tag: 0 | 1 | 3, value: Asn1[]): Asn1 {
   return tagged(tag, true, value)
 }
 
-/** Numbers of a context are no universal types, whatever the typings say. */
-function tagged(tag: number, constructed: boolean, value: string | Asn1[]): Asn1 {
-  return asn1.create(Class.CONTEXT_SPECIFIC, tag as never, constructed, value)
+/** Forge's typings know universal types only: these have the numbers 0 to 3. */
+const NUMBERS = [Type.NONE, Type.BOOLEAN, Type.INTEGER, Type.BITSTRING] as const
+
+function tagged(tag: 0 | 1 | 2 | 3, constructed: boolean, value: string | Asn1[]): Asn1 {
+  return asn1.create(Class.CONTEXT_SPECIFIC, NUMBERS[tag], constructed, value)
 }
