@@ -70,6 +70,7 @@ export function checkInstance(instance: string): CheckResult {
 
   checkVersion(report)
   checkCertificate(instance, haraka, report)
+  checkTlsTrust(haraka, report)
   checkPlugins(haraka, settings, report)
   checkListeners(haraka, report)
   checkDemonstration({ settings, haraka, organizations: directory.organizations, report })
@@ -126,6 +127,22 @@ function checkVersion(report: Report): void {
     }
   } catch {
     report('error', 'Haraka', 'is not installed', 'run npm install')
+  }
+}
+
+/** Trust is for connectors.ini: with crl= Haraka does not even start, and ca= would name every CA in each handshake. */
+function checkTlsTrust({ tlsCa, tlsCrl }: HarakaConfig, report: Report): void {
+  const file = 'config/tls.ini'
+  if (tlsCrl !== null)
+    report(
+      'error',
+      file,
+      'crl keeps Haraka from starting',
+      'name the lists in config/connectors.ini, [certificates] crl',
+    )
+  if (tlsCa !== null) {
+    const mend = 'name the CAs in config/connectors.ini, [certificates] ca'
+    report('warning', file, 'ca has no effect on client certificates here', mend)
   }
 }
 

@@ -23,6 +23,9 @@ export interface HarakaConfig {
   readonly tlsKey: string
   readonly tlsCertificate: string
   readonly requestCertificate: boolean
+  /** `ca` and `crl` of tls.ini, where they are set. */
+  readonly tlsCa: string | null
+  readonly tlsCrl: string | null
   readonly plugins: readonly string[]
   readonly proxies: readonly string[]
   readonly internalCommandKey: boolean
@@ -47,6 +50,8 @@ export function readHarakaConfig(instance: string): HarakaConfig {
     tlsKey: tls.text('main', 'key') ?? 'tls_key.pem',
     tlsCertificate: tls.text('main', 'cert') ?? 'tls_cert.pem',
     requestCertificate: isTrue(tls.text('main', 'requestCert') ?? 'true'),
+    tlsCa: tls.text('main', 'ca') ?? null,
+    tlsCrl: tls.text('main', 'crl') ?? null,
     plugins: read('plugins')
       .split('\n')
       .map((line) => line.trim())

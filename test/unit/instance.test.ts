@@ -325,6 +325,11 @@ describe('check', () => {
       /requestCert is false/,
     ],
     [
+      'a list that keeps Haraka from starting',
+      (config) => writeFile(join(config, 'tls.ini'), 'requestCert=true\ncrl=revoked.pem\n'),
+      /tls\.ini: error: crl keeps Haraka from starting/,
+    ],
+    [
       'an address that is none',
       (config) => writeFile(join(config, 'smtp.ini'), 'listen=a b\n'),
       /listen: "a b" is no HOST:PORT/,
