@@ -51,7 +51,8 @@ function usual(authority: Authority, key: KeyKind, rounds: number, say: (line: s
       if (round >= rounds) (index === 0 ? strangers : first).push(cost)
     }
     const presented = leaves.map(({ der }) => [der, issuer.der])
-    again.push(cpu(5000, (count) => verifier.verify(presented[count % presented.length] ?? [])))
+    // A connection of its own each time: the certificates have to be recognised by their octets.
+    again.push(cpu(5000, (count) => verifier.verify([...(presented[count % presented.length] ?? [])])))
   }
   say(
     `  ${key}: first leaf of an intermediate ${spread(strangers)}, first time of another leaf ${spread(first)}`,
