@@ -49,10 +49,10 @@ export function buildDirectory(organizations: readonly Organization[], revision:
   const names = indexNames(enabled)
   const addresses = indexAddresses(enabled)
   return {
-    findConnectors: (presentedNames, address) => [
+    findConnectors: remembering((presentedNames, address) => [
       ...matchesByName(names, presentedNames),
       ...(address === null ? [] : matchesByAddress(addresses, address)),
-    ],
+    ]),
     findDomain: (domain) => domains.find(domain),
     summary: {
       organizations: organizations.map(({ name }) => name),
@@ -60,6 +60,27 @@ export function buildDirectory(organizations: readonly Organization[], revision:
       inboundConnectors: connectors.length,
       revision,
     },
+  }
+}
+
+/** Peers whose connectors are remembered. */
+const MOST_REMEMBERED = 1000
+/** Of more names the key would cost more than the look-up. */
+const MOST_NAMES_REMEMBERED = 20
+
+/** A directory never changes, and the same servers come again and again. */
+function remembering(find: MemoryDirectory['findConnectors']): MemoryDirectory['findConnectors'] {
+  const known = new Map<string, readonly ConnectorMatch[]>()
+  return (presentedNames, address) => {
+    if (presentedNames.length > MOST_NAMES_REMEMBERED) return find(presentedNames, address)
+    // Neither holds a line break: names are normalised, addresses canonical.
+    const key = [address ?? '', ...presentedNames].join('\n')
+    const before = known.get(key)
+    if (before !== undefined) return before
+    const matches = find(presentedNames, address)
+    if (known.size >= MOST_REMEMBERED) known.clear()
+    known.set(key, matches)
+    return matches
   }
 }
 

@@ -40,7 +40,11 @@ export function readTrust(
       'trustedCertificateAuthorities and certificatePins have no effect without tlsSenderCertificateName'
     reader.report(first.key, 'warning', what, 'add the name in the certificate, e.g. mail.contoso.com')
   }
-  if (given.every((field) => reader.items(field)?.length === 0)) return null
+  if (given.every((field) => reader.items(field)?.length === 0)) {
+    const mend = 'name a file or a pin, or remove the key'
+    reader.report(first.key, 'warning', 'an empty list trusts nobody of its own: the default CAs count', mend)
+    return null
+  }
   const hash = createHash('sha256')
   for (const part of [...certificateAuthorities, ...certificatePins]) hash.update(`${part.length} ${part}`)
   return { key: hash.digest('hex'), certificateAuthorities, certificatePins }
