@@ -12,12 +12,11 @@ import {
   readFileSync,
   writeFileSync,
 } from 'node:fs'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../test/support/smarthost.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
@@ -63,14 +62,6 @@ exports.get_mx = function (next) {
   next(constants.ok, { priority: 0, exchange: '127.0.0.1', port: SINK })
 }
 `
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  return port
-}
 
 /**
  * @param options where and with what

@@ -20,6 +20,7 @@ import {
 } from './der.ts'
 import type { DistinguishedName, GeneralName } from './general-name.ts'
 import { parseGeneralName, parseName } from './general-name.ts'
+import { CertificateFault } from './reasons.ts'
 import type { Signed } from './signature.ts'
 import { signedOf } from './signature.ts'
 
@@ -109,6 +110,21 @@ export function parseCertificate(raw: Buffer): Certificate {
     publicKeyInfo: publicKeyInfo.encoding,
     ...decode(extensions),
   }
+}
+
+/**
+ * @param ders certificates in DER, of which some may be damaged
+ * @returns those that can be read, in order
+ */
+export function readableCertificates(ders: readonly Buffer[]): Certificate[] {
+  return ders.flatMap((der) => {
+    try {
+      return [parseCertificate(der)]
+    } catch (error) {
+      if (error instanceof CertificateFault) return []
+      throw error
+    }
+  })
 }
 
 /**

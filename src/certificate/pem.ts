@@ -27,3 +27,12 @@ function blocksIn(bytes: Buffer, block: RegExp): Buffer[] {
   if (bytes[0] === SEQUENCE) return [bytes]
   return [...bytes.toString('latin1').matchAll(block)].map(([, body = '']) => Buffer.from(body, 'base64'))
 }
+
+/**
+ * @param der one certificate
+ * @returns its PEM text (RFC 7468 section 5)
+ */
+export function pemOf(der: Buffer): string {
+  const lines = der.toString('base64').match(/.{1,64}/g) ?? []
+  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`
+}

@@ -5,9 +5,8 @@
 
 import type { ConnectorTrust } from '../policy/types.ts'
 import type { Certificate } from './parse.ts'
-import { parseCertificate } from './parse.ts'
+import { readableCertificates } from './parse.ts'
 import { certificatesIn } from './pem.ts'
-import { CertificateFault } from './reasons.ts'
 import type { Verifier, VerifierOptions } from './verifier.ts'
 import { createVerifier } from './verifier.ts'
 
@@ -51,14 +50,5 @@ export function createTrustSets(options: Omit<VerifierOptions, 'pins' | 'mostRem
 
 /** They were read when they were written; one that is damaged since then trusts nobody. */
 function authoritiesOf({ certificateAuthorities }: ConnectorTrust): Certificate[] {
-  return certificateAuthorities.flatMap((pem) =>
-    certificatesIn(Buffer.from(pem)).flatMap((der) => {
-      try {
-        return [parseCertificate(der)]
-      } catch (error) {
-        if (error instanceof CertificateFault) return []
-        throw error
-      }
-    }),
-  )
+  return readableCertificates(certificateAuthorities.flatMap((pem) => certificatesIn(Buffer.from(pem))))
 }

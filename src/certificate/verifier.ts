@@ -9,7 +9,7 @@ import { revocationCheck } from './crl.ts'
 import { CLIENT_AUTH, judgePinned, SERVER_AUTH } from './judge.ts'
 import type { Limits } from './limits.ts'
 import type { Certificate } from './parse.ts'
-import { fingerprintOf, parseCertificate } from './parse.ts'
+import { fingerprintOf, parseCertificate, readableCertificates } from './parse.ts'
 import type { PathFailure, PathResult } from './path.ts'
 import { findPath, trustAnchors } from './path.ts'
 import { pinOf } from './pin.ts'
@@ -203,12 +203,8 @@ class KnownIssuers {
   /** What cannot be read can be no issuer; the leaf is another matter. */
   read(others: readonly Buffer[]): Certificate[] {
     return others.flatMap((der) => {
-      try {
-        return [this.#known.get(fingerprintOf(der)) ?? parseCertificate(der)]
-      } catch (error) {
-        if (error instanceof CertificateFault) return []
-        throw error
-      }
+      const known = this.#known.get(fingerprintOf(der))
+      return known === undefined ? readableCertificates([der]) : [known]
     })
   }
 

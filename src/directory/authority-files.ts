@@ -1,5 +1,6 @@
 /** The files of CAs that connectors name, beside organizations.yaml: a change of one is a change of the directory. */
 
+import { pemOf } from '../certificate/pem.ts'
 import { readAuthorities, trustedPath } from '../certificate/trusted-file.ts'
 import type { ReadAuthorities } from './schema-trust.ts'
 
@@ -24,10 +25,4 @@ export function authorityFiles(folder: string): AuthorityFiles {
     return { pem: authorities.map(({ raw }) => pemOf(raw)).join('') }
   }
   return { read, paths }
-}
-
-/** RFC 7468 section 5: what was read, without what stood around it. */
-function pemOf(der: Buffer): string {
-  const lines = der.toString('base64').match(/.{1,64}/g) ?? []
-  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`
 }

@@ -4,7 +4,7 @@ import type { X509Certificate } from 'node:crypto'
 import { TLSSocket } from 'node:tls'
 import { peerCertificateOf } from '../certificate/verdict.ts'
 import type { TrustSets } from '../certificate/trust-sets.ts'
-import type { Verifier } from '../certificate/verifier.ts'
+import type { Verdict, Verifier } from '../certificate/verifier.ts'
 import type { Peer, PeerCertificate } from '../policy/types.ts'
 import type { CertificateFor } from '../relaying/gather.ts'
 import { normalizeAddress } from '../text/ip-address.ts'
@@ -55,23 +55,25 @@ export function observePeer(
 ): ObservedPeer {
   const byDefault = trust.verifierFor()
   const { tls, presented } = observeSocket(connection, byDefault)
+  const verdictOf = (verifier: Verifier): Verdict | null =>
+    presented === null ? null : verifier.verify(presented.certificates)
+  const verdict = verdictOf(byDefault)
   const address = connection.remote.ip
   return {
     address: isProxy(address) ? null : normalizeAddress(address),
     remoteAddress: address,
     helo: connection.hello.host ?? '',
     tls,
-    certificate: judge(tls, presented, byDefault),
-    notAfter: presented === null ? null : (byDefault.verify(presented.certificates).leaf?.notAfter ?? null),
-    certificateFor: (connector) => judge(tls, presented, trust.verifierFor(connector.trust)),
+    certificate: stateOf(tls, verdict),
+    notAfter: verdict?.leaf?.notAfter ?? null,
+    certificateFor: (connector) => stateOf(tls, verdictOf(trust.verifierFor(connector.trust))),
     fingerprint: presented?.fingerprint ?? null,
   }
 }
 
-function judge(tls: string | null, presented: Presented | null, verifier: Verifier): PeerCertificate {
+function stateOf(tls: string | null, verdict: Verdict | null): PeerCertificate {
   if (tls === null) return { state: 'no-tls' }
-  if (presented === null) return { state: 'no-certificate' }
-  return peerCertificateOf(verifier.verify(presented.certificates))
+  return verdict === null ? { state: 'no-certificate' } : peerCertificateOf(verdict)
 }
 
 function observeSocket(connection: Connection, verifier: Verifier): Remembered {

@@ -7,7 +7,6 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { Server as TlsServer } from 'node:tls'
 import { readHarakaConfig } from '../instance/haraka-config.ts'
-import type { Watch } from '../instance/watch-files.ts'
 import { watchFiles } from '../instance/watch-files.ts'
 import { printable } from '../text/printable.ts'
 import type { TlsContexts } from './tls.ts'
@@ -20,24 +19,23 @@ import type { Connection, Plugin, ServerModule } from './types.ts'
  * @param instance the Haraka folder
  * @param server Haraka's server module, with its listeners
  * @param contexts where a new certificate goes
- * @returns the watch, or null where tls.ini names several certificates
  */
 export function watchServerCertificate(
   plugin: Plugin,
   instance: string,
   server: ServerModule,
   contexts: TlsContexts,
-): Watch | null {
+): void {
   if (contexts.pairs > 1) {
     plugin.lognotice('config/tls.ini names several certificates: a renewed one counts after a restart')
-    return null
+    return
   }
   const paths = (): { key: string; cert: string } => {
     const { tlsKey, tlsCertificate } = readHarakaConfig(instance)
     return { key: join(instance, 'config', tlsKey), cert: join(instance, 'config', tlsCertificate) }
   }
   const files = Object.values(paths())
-  return watchFiles({
+  watchFiles({
     files: () => files,
     changed: () => {
       try {

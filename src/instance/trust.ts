@@ -7,9 +7,8 @@ import type { RevocationList } from '../certificate/crl.ts'
 import { parseRevocationList } from '../certificate/crl.ts'
 import { formatName } from '../certificate/general-name.ts'
 import type { Certificate } from '../certificate/parse.ts'
-import { parseCertificate } from '../certificate/parse.ts'
+import { readableCertificates } from '../certificate/parse.ts'
 import { certificatesIn, revocationListsIn } from '../certificate/pem.ts'
-import { CertificateFault } from '../certificate/reasons.ts'
 import type { TrustSets } from '../certificate/trust-sets.ts'
 import { createTrustSets } from '../certificate/trust-sets.ts'
 import { parseEach, readAuthorities, readTrusted, trustedPath } from '../certificate/trusted-file.ts'
@@ -48,6 +47,12 @@ export function loadTrust(instance: string, { certificates }: Settings): Trust {
   const description: string[] = []
   const problems: Problem[] = []
   const files: string[] = []
+  const readNamed = <T>(name: string, read: (path: string) => T | string): T | string => {
+    const path = trustedPath(join(instance, 'config'), name)
+    if (path === null) return 'is not under config/'
+    files.push(path)
+    return read(path)
+  }
   for (const name of certificates.ca) {
     if (name === 'system') {
       const system = systemBundle()
@@ -56,9 +61,7 @@ export function loadTrust(instance: string, { certificates }: Settings): Trust {
       description.push(`system (${system.anchors.length} CAs, ${system.from})`)
       continue
     }
-    const path = trustedPath(join(instance, 'config'), name)
-    if (path !== null) files.push(path)
-    const read = path === null ? 'is not under config/' : readAuthorities(path)
+    const read = readNamed(name, readAuthorities)
     if (typeof read === 'string') problems.push(problem('ca', name, read, MEND_CA))
     else {
       anchors.push(...read)
@@ -66,9 +69,7 @@ export function loadTrust(instance: string, { certificates }: Settings): Trust {
     }
   }
   for (const name of certificates.crl) {
-    const path = trustedPath(join(instance, 'config'), name)
-    if (path !== null) files.push(path)
-    const read = path === null ? 'is not under config/' : readRevocationLists(path)
+    const read = readNamed(name, readRevocationLists)
     if (typeof read === 'string') problems.push(problem('crl', name, read, MEND_CRL))
     else {
       lists.push(...read)
@@ -103,31 +104,19 @@ function problem(
   }
 }
 
-/** @returns the machine's CA bundle */
+/** @returns the machine's CA bundle; a root in it that cannot be read is the machine's fault, and trusts nobody */
 export function systemBundle(): { anchors: readonly Certificate[]; from: string; files: readonly string[] } {
   for (const path of [process.env['SSL_CERT_FILE'] ?? '', ...SYSTEM_BUNDLES]) {
     if (path === '') continue
     try {
-      const anchors = parseAll(certificatesIn(readFileSync(path)))
+      const anchors = readableCertificates(certificatesIn(readFileSync(path)))
       if (anchors.length > 0) return { anchors, from: path, files: [path] }
     } catch {
       // Another system keeps it elsewhere.
     }
   }
-  const anchors = parseAll(rootCertificates.flatMap((pem) => certificatesIn(Buffer.from(pem))))
+  const anchors = readableCertificates(rootCertificates.flatMap((pem) => certificatesIn(Buffer.from(pem))))
   return { anchors, from: "Node's own, as this machine has no bundle", files: [] }
-}
-
-/** A root of the machine's that cannot be read is the machine's fault, and trusts nobody. */
-function parseAll(ders: readonly Buffer[]): Certificate[] {
-  return ders.flatMap((der) => {
-    try {
-      return [parseCertificate(der)]
-    } catch (error) {
-      if (error instanceof CertificateFault) return []
-      throw error
-    }
-  })
 }
 
 function readRevocationLists(path: string): readonly RevocationList[] | string {

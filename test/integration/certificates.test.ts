@@ -2,17 +2,15 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
-import type { Made } from '../support/authority.ts'
 import { Authority, CA, LEAF } from '../support/authority.ts'
+import { askPresenting, WAYS } from '../support/presenting.ts'
 import type { Smarthost } from '../support/smarthost.ts'
 import { connectorctl, freePort, run, startSmarthost } from '../support/smarthost.ts'
-import { SmtpClient } from '../support/smtp-client.ts'
 
 const authority = new Authority()
 after(() => {
@@ -27,31 +25,6 @@ const other = authority.make({ name: 'Another root', issuer: null, extensions: C
 const privateCa = {
   'connectors.ini': (text: string): string =>
     text.replace('ca = demo-ca.pem', 'ca = demo-ca.pem, private.pem'),
-}
-
-/** What a null sender to the Internet is answered. */
-async function ask(
-  server: Smarthost,
-  presented: readonly Made[],
-  way: 'STARTTLS' | 'implicit TLS',
-): Promise<string> {
-  const [own] = presented
-  const client = await SmtpClient.connect({
-    port: way === 'STARTTLS' ? server.smtp : server.smtps,
-    implicitTls: way !== 'STARTTLS',
-    ...(own === undefined
-      ? {}
-      : {
-          certificate: {
-            cert: presented.map(({ pem }) => pem).join(''),
-            key: readFileSync(own.keyFile, 'utf8'),
-          },
-        }),
-  })
-  await client.greet(way === 'STARTTLS')
-  const reply = await client.envelope('', 'bob@example.net')
-  await client.quit()
-  return reply
 }
 
 async function start(t: Parameters<typeof startSmarthost>[0]): Promise<Smarthost> {
@@ -70,15 +43,15 @@ describe('a client certificate', () => {
       issuer: intermediate,
       extensions: [...LEAF.slice(0, 2), 'extendedKeyUsage=codeSigning'],
     })
-    for (const way of ['STARTTLS', 'implicit TLS'] as const) {
-      assert.match(await ask(server, [mail, intermediate], way), /^250 /)
-      assert.match(await ask(server, [mail, other, root, intermediate], way), /^250 /)
+    for (const way of WAYS) {
+      assert.match(await askPresenting(server, way, [mail, intermediate]), /^250 /)
+      assert.match(await askPresenting(server, way, [mail, other, root, intermediate]), /^250 /)
       for (const [presented, why] of [
         [[mail], 'intermediate-missing: its issuer CN=Private intermediate was not presented'],
         [[self], 'self-signed: CN=mail.contoso.com is no trusted CA'],
         [[wrong, intermediate], 'extended-key-usage: it permits codeSigning only'],
       ] as const) {
-        const reply = await ask(server, presented, way)
+        const reply = await askPresenting(server, way, presented)
         assert.match(reply, /TenantAttribution.*\[certificate-not-verified /)
         const id = /\[\S+ (\S+)\]$/.exec(reply)?.[1] ?? ''
         const { stdout } = await connectorctl('journal', '--instance', server.folder, '--id', id)
@@ -163,12 +136,12 @@ describe('a client certificate', () => {
   it('counts as soon as its CA is trusted, and no more when it is not; a bad file changes nothing', async (t) => {
     const server = await start(t)
     const stranger = authority.make({ name: 'mail.contoso.com', issuer: other })
-    assert.match(await ask(server, [stranger], 'STARTTLS'), /certificate-not-verified/)
+    assert.match(await askPresenting(server, 'STARTTLS', [stranger]), /certificate-not-verified/)
     const saved = Date.now()
     await writeFile(server.path('private.pem'), root.pem + other.pem)
     await server.printed('the trusted certificates are in force')
     assert.ok(Date.now() - saved < 1000, 'within a second')
-    assert.match(await ask(server, [stranger], 'STARTTLS'), /^250 /)
+    assert.match(await askPresenting(server, 'STARTTLS', [stranger]), /^250 /)
 
     await writeFile(
       server.path('private.pem'),
@@ -177,17 +150,17 @@ describe('a client certificate', () => {
     await server.printed(
       /are not used, those before stay in force: .*private\.pem holds a damaged certificate/,
     )
-    assert.match(await ask(server, [stranger], 'STARTTLS'), /^250 /)
+    assert.match(await askPresenting(server, 'STARTTLS', [stranger]), /^250 /)
   })
 
   it('counts no more when a list that is added names it', async (t) => {
     const server = await start(t)
-    assert.match(await ask(server, [mail, intermediate], 'STARTTLS'), /^250 /)
+    assert.match(await askPresenting(server, 'STARTTLS', [mail, intermediate]), /^250 /)
     await writeFile(server.path('private.crl'), authority.revoke(intermediate, [mail]))
     const ini = server.path('connectors.ini')
     await writeFile(ini, (await readFile(ini, 'utf8')).replace('crl =', 'crl = private.crl'))
     await server.printed('the trusted certificates are in force')
-    const reply = await ask(server, [mail, intermediate], 'STARTTLS')
+    const reply = await askPresenting(server, 'STARTTLS', [mail, intermediate])
     assert.match(reply, /certificate-not-verified/)
   })
 })
@@ -211,6 +184,7 @@ describe('connectorctl certificate', () => {
         },
       },
     )
+    const whole = ['--certificate', mail.file, '--chain', intermediate.file, '--ca', root.file]
     const fails = async (reason: string, ...args: string[]): Promise<void> => {
       const { code, told } = await json(...args)
       assert.equal(code, 1)
@@ -218,42 +192,12 @@ describe('connectorctl certificate', () => {
     }
     await fails('intermediate-missing', '--certificate', mail.file, '--ca', root.file)
     await fails('intermediate-missing', '--certificate', mail.file, '--system-ca')
-    await fails(
-      'expired',
-      '--certificate',
-      mail.file,
-      '--chain',
-      intermediate.file,
-      '--ca',
-      root.file,
-      '--at',
-      '2040-01-01T00:00:00Z',
-    )
-    await fails(
-      'extended-key-usage',
-      '--certificate',
-      mail.file,
-      '--chain',
-      intermediate.file,
-      '--ca',
-      root.file,
-      '--accept-eku',
-      'clientAuth',
-    )
+    await fails('expired', ...whole, '--at', '2040-01-01T00:00:00Z')
+    await fails('extended-key-usage', ...whole, '--accept-eku', 'clientAuth')
     await fails('unreadable-file', '--certificate', join(authority.folder, 'none.pem'))
     const list = join(authority.folder, 'revoked.crl')
     await writeFile(list, authority.revoke(intermediate, [mail]))
-    await fails(
-      'revoked',
-      '--certificate',
-      mail.file,
-      '--chain',
-      intermediate.file,
-      '--ca',
-      root.file,
-      '--crl',
-      list,
-    )
+    await fails('revoked', ...whole, '--crl', list)
     const told = await connectorctl('certificate', 'verify', '--certificate', mail.file, '--ca', root.file)
     assert.match(told.stdout, /It does not count: intermediate-missing: /)
   })

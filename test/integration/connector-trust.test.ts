@@ -1,7 +1,6 @@
 /** CAs and pins of one connector: they count for that connector and for no other. */
 
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import type { TestContext } from 'node:test'
 import { after, describe, it } from 'node:test'
@@ -9,9 +8,10 @@ import { parseCertificate } from '../../src/certificate/parse.ts'
 import { pinOf } from '../../src/certificate/pin.ts'
 import type { Made } from '../support/authority.ts'
 import { Authority, CA } from '../support/authority.ts'
+import type { Way } from '../support/presenting.ts'
+import { askPresenting, WAYS } from '../support/presenting.ts'
 import type { Smarthost } from '../support/smarthost.ts'
 import { connectorctl, startSmarthost } from '../support/smarthost.ts'
-import { SmtpClient } from '../support/smtp-client.ts'
 
 const authority = new Authority()
 after(() => {
@@ -67,17 +67,8 @@ function start(t: TestContext): Promise<Smarthost> {
   })
 }
 
-/** What a null sender to the Internet is answered. */
-async function ask(server: Smarthost, own: Made, implicitTls = false): Promise<string> {
-  const client = await SmtpClient.connect({
-    port: implicitTls ? server.smtps : server.smtp,
-    implicitTls,
-    certificate: { cert: own.pem, key: readFileSync(own.keyFile, 'utf8') },
-  })
-  await client.greet(!implicitTls)
-  const reply = await client.envelope('', 'bob@example.net')
-  await client.quit()
-  return reply
+function ask(server: Smarthost, own: Made, way: Way = 'STARTTLS'): Promise<string> {
+  return askPresenting(server, way, [own])
 }
 
 const leaf = (name: string, issuer: Made | null): Made => authority.make({ name, issuer })
@@ -85,8 +76,8 @@ const leaf = (name: string, issuer: Made | null): Made => authority.make({ name,
 describe('the CA of one connector', () => {
   it("counts for it in place of the default ones, and gives nobody another organisation's names", async (t) => {
     const server = await start(t)
-    for (const implicitTls of [false, true]) {
-      const reply = (own: Made): Promise<string> => ask(server, own, implicitTls)
+    for (const way of WAYS) {
+      const reply = (own: Made): Promise<string> => ask(server, own, way)
       assert.match(await reply(leaf('mail.contoso.example', publicCa)), /^250 /)
       assert.match(await reply(leaf('mail.fabrikam.example', fabrikamCa)), /^250 /)
       // The private CA issues another organisation's name; a public one issues fabrikam's.
@@ -128,8 +119,8 @@ describe('the CA of one connector', () => {
 describe('a pinned key', () => {
   it('lets a self-signed certificate count for its connector and the names it holds, within its validity', async (t) => {
     const server = await start(t)
-    for (const implicitTls of [false, true]) {
-      assert.match(await ask(server, self, implicitTls), /^250 /)
+    for (const way of WAYS) {
+      assert.match(await ask(server, self, way), /^250 /)
       const others = [
         leaf('mail.tailspin.example', null),
         leaf('mail.tailspin.example', publicCa),
@@ -138,7 +129,7 @@ describe('a pinned key', () => {
         authority.make({ name: 'mail.fabrikam.example', issuer: null, keyOf: self }),
         authority.make({ name: 'mail.tailspin.example', issuer: null, keyOf: self, days: -1 }),
       ]
-      for (const own of others) assert.match(await ask(server, own, implicitTls), /certificate-not-verified/)
+      for (const own of others) assert.match(await ask(server, own, way), /certificate-not-verified/)
     }
     const renewed = authority.make({ name: 'mail.tailspin.example', issuer: null, keyOf: self })
     assert.match(await ask(server, renewed), /^250 /)

@@ -7,11 +7,11 @@ import { writeFile } from 'node:fs/promises'
 import { connect as connectTcp } from 'node:net'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import { after, describe, it } from 'node:test'
-import type { Made } from '../support/authority.ts'
 import { Authority, CA, LEAF } from '../support/authority.ts'
-import type { Smarthost } from '../support/smarthost.ts'
+import type { Way } from '../support/presenting.ts'
+import { connectPresenting, WAYS } from '../support/presenting.ts'
 import { startSmarthost } from '../support/smarthost.ts'
-import { SmtpClient } from '../support/smtp-client.ts'
+import type { SmtpClient } from '../support/smtp-client.ts'
 
 const authority = new Authority()
 after(() => {
@@ -21,33 +21,6 @@ after(() => {
 const root = authority.make({ name: 'Private root', issuer: null, extensions: CA })
 const intermediate = authority.make({ name: 'Private intermediate', issuer: root, extensions: CA })
 const mail = authority.make({ name: 'mail.contoso.com', issuer: intermediate })
-
-const WAYS = ['STARTTLS', 'implicit TLS'] as const
-type Way = (typeof WAYS)[number]
-
-async function connect(
-  server: Smarthost,
-  way: Way,
-  presented: readonly Made[] = [],
-  tls: ConnectionOptions = {},
-): Promise<SmtpClient> {
-  const [own] = presented
-  const client = await SmtpClient.connect({
-    port: way === 'STARTTLS' ? server.smtp : server.smtps,
-    implicitTls: way !== 'STARTTLS',
-    tls,
-    ...(own === undefined
-      ? {}
-      : {
-          certificate: {
-            cert: presented.map(({ pem }) => pem).join(''),
-            key: readFileSync(own.keyFile, 'utf8'),
-          },
-        }),
-  })
-  await client.greet(way === 'STARTTLS')
-  return client
-}
 
 const secured = (client: SmtpClient): TLSSocket => client.socket as TLSSocket
 
@@ -69,7 +42,7 @@ describe('a session that is offered again', () => {
             maxVersion: version,
             ...(servername === undefined ? {} : { servername }),
           }
-          const first = await connect(server, way, [mail, intermediate], tls)
+          const first = await connectPresenting(server, way, [mail, intermediate], tls)
           const offered: Buffer[] = []
           secured(first).on('session', (session) => offered.push(session))
           assert.match(await first.envelope('', 'bob@example.net'), /^250 /)
@@ -82,7 +55,7 @@ describe('a session that is offered again', () => {
     assert.equal(sessions.length, 8)
     const again = async (): Promise<void> => {
       for (const { way, tls, session } of sessions) {
-        const client = await connect(server, way, [mail, intermediate], { ...tls, session })
+        const client = await connectPresenting(server, way, [mail, intermediate], { ...tls, session })
         assert.match(await client.envelope('', 'bob@example.net'), /^250 /, JSON.stringify([way, tls]))
         await client.quit()
       }
@@ -100,12 +73,12 @@ describe("the server's certificate", () => {
   it('is renewed without a restart when both files were written, and open connections stay open', async (t) => {
     const server = await startSmarthost(t)
     const shown = async (way: Way, tls: ConnectionOptions = {}): Promise<string> => {
-      const client = await connect(server, way, [], tls)
+      const client = await connectPresenting(server, way, [], tls)
       const { subject } = secured(client).getPeerCertificate()
       await client.quit()
       return String(subject.CN)
     }
-    const open = await Promise.all(WAYS.map((way) => connect(server, way)))
+    const open = await Promise.all(WAYS.map((way) => connectPresenting(server, way)))
     const renewed = authority.make({ name: 'renewed.smarthost.test', issuer: root, key: 'rsa' })
     const before = await shown('STARTTLS')
     await writeFile(server.path('tls_cert.pem'), renewed.pem)
@@ -182,7 +155,7 @@ describe('a handshake that fails', () => {
         [
           'its certificate is too large for OpenSSL',
           async () => {
-            await assert.rejects(connect(server, way, [many]))
+            await assert.rejects(connectPresenting(server, way, [many]))
           },
           /excessive message size/i,
         ],

@@ -14,6 +14,7 @@ import { commonNamesOf } from '../../src/certificate/general-name.ts'
 import type { Certificate } from '../../src/certificate/parse.ts'
 import { isSelfIssued } from '../../src/certificate/issued.ts'
 import { parseCertificate } from '../../src/certificate/parse.ts'
+import { pemOf } from '../../src/certificate/pem.ts'
 import type { PathFailure } from '../../src/certificate/path.ts'
 import { NOTHING_WEAK } from '../../src/certificate/strength.ts'
 import { createVerifier } from '../../src/certificate/verifier.ts'
@@ -150,9 +151,6 @@ function makeWorld(seed: number): World {
   return { anchors, others, leaves }
 }
 
-const pem = (der: Buffer): string =>
-  `-----BEGIN CERTIFICATE-----\n${(der.toString('base64').match(/.{1,64}/g) ?? []).join('\n')}\n-----END CERTIFICATE-----\n`
-
 interface Opinion {
   readonly ok: boolean
   readonly why: string
@@ -170,7 +168,7 @@ async function opensslSays(
   const write = (ders: readonly Buffer[]): string => {
     files += 1
     const path = join(folder, `${files}.pem`)
-    writeFileSync(path, ders.map((der) => pem(der)).join(''))
+    writeFileSync(path, ders.map((der) => pemOf(der)).join(''))
     return path
   }
   const paths = leaves.map((leaf) => write([leaf]))

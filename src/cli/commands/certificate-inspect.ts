@@ -1,6 +1,5 @@
 /** `connectorctl certificate inspect`: what stands in certificates, and whom they would be. */
 
-import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { describeCertificate } from '../../certificate/describe.ts'
@@ -18,6 +17,7 @@ import { attributeSender } from '../../relaying/gather.ts'
 import { printable } from '../../text/printable.ts'
 import type { CliContext } from '../context.ts'
 import { CommandFailed } from '../errors.ts'
+import { readNamedFile } from '../files.ts'
 import { directoryOf, requireInstance, settingsOf, trustOf } from '../instance.ts'
 
 interface InspectFlags {
@@ -47,7 +47,7 @@ async function inspect(
   { stdout }: CliContext,
 ): Promise<void> {
   const house = instance === undefined ? null : openHouse(resolve(instance))
-  const password = passwordFile === undefined ? '' : firstLine(bytesOf(passwordFile))
+  const password = passwordFile === undefined ? '' : firstLine(readNamedFile(passwordFile))
   for (const file of files) {
     const certificates = read(file, password)
     for (const [index, certificate] of certificates.entries()) {
@@ -64,7 +64,7 @@ async function inspect(
 }
 
 function read(file: string, password: string): Certificate[] {
-  const bytes = bytesOf(file)
+  const bytes = readNamedFile(file)
   try {
     const ders = isPkcs12(bytes) ? certificatesInPkcs12(bytes, password) : certificatesIn(bytes)
     if (ders.length > 0) return ders.map((der) => parseCertificate(der))
@@ -73,15 +73,6 @@ function read(file: string, password: string): Certificate[] {
     throw error
   }
   throw new CommandFailed(`${file} holds no certificate`)
-}
-
-function bytesOf(path: string): Buffer {
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    throw new CommandFailed(`${path} cannot be read: ${code ?? message}`)
-  }
 }
 
 function firstLine(bytes: Buffer): string {

@@ -1,6 +1,5 @@
 /** `connectorctl certificate probe`: what happens when a server connects with a certificate. */
 
-import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { formatName } from '../../certificate/general-name.ts'
@@ -20,6 +19,7 @@ import { peerCertificateOf } from '../../certificate/verdict.ts'
 import { printable } from '../../text/printable.ts'
 import type { CliContext } from '../context.ts'
 import { CommandFailed, UsageError } from '../errors.ts'
+import { readNamedFile } from '../files.ts'
 import { directoryOf, requireInstance, settingsOf, trustOf } from '../instance.ts'
 import type { ProbeResult } from '../smtp-probe.ts'
 import { probe } from '../smtp-probe.ts'
@@ -138,7 +138,7 @@ function presentedOf({ certificate, key }: ProbeFlags): Presented | null {
     throw new UsageError(
       '--certificate and --key belong together: give both, or none to connect without a certificate',
     )
-  const cert = bytesOf(certificate)
+  const cert = readNamedFile(certificate)
   const chain = certificatesIn(cert)
   const [own] = chain
   if (own === undefined) throw new CommandFailed(`${certificate} holds no certificate`)
@@ -147,21 +147,12 @@ function presentedOf({ certificate, key }: ProbeFlags): Presented | null {
       chain,
       names: presentedNames(parseCertificate(own)),
       subjects: chain.map((der) => formatName(parseCertificate(der).subject)),
-      pem: { cert, key: bytesOf(key) },
+      pem: { cert, key: readNamedFile(key) },
     }
   } catch (error) {
     if (error instanceof CertificateFault)
       throw new CommandFailed(`${certificate}: ${printable(error.message)}`)
     throw error
-  }
-}
-
-function bytesOf(path: string): Buffer {
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    throw new CommandFailed(`${path} cannot be read: ${code ?? message}`)
   }
 }
 

@@ -1,6 +1,5 @@
 /** `connectorctl explain`: the decision for a message that nobody sent, told the way a person would tell it. */
 
-import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { certificatesIn } from '../../certificate/pem.ts'
@@ -20,6 +19,7 @@ import { normalizeAddress } from '../../text/ip-address.ts'
 import { printable } from '../../text/printable.ts'
 import type { CliContext } from '../context.ts'
 import { CommandFailed, UsageError } from '../errors.ts'
+import { readNamedFile } from '../files.ts'
 import { directoryOf, requireInstance, settingsOf, trustOf } from '../instance.ts'
 import { INSTANCE_OPTION } from '../options.ts'
 
@@ -69,7 +69,7 @@ async function explain(options: ExplainOptions, { stdout }: CliContext): Promise
   requireInstance(instance)
   const settings = settingsOf(instance)
   const directory = directoryOf(instance)
-  const { certificate, certificateFor } = await certificateOf(options, instance, settings)
+  const { certificate, certificateFor } = certificateOf(options, instance, settings)
   const peer: Peer = { address, certificate }
 
   const steps: Step[] = []
@@ -123,17 +123,13 @@ function parseIp(text: string): string {
   return address
 }
 
-async function certificateOf(
-  options: ExplainOptions,
-  instance: string,
-  settings: Settings,
-): Promise<Simulated> {
+function certificateOf(options: ExplainOptions, instance: string, settings: Settings): Simulated {
   if (!options.tls) return forAll({ state: 'no-tls' })
   if (options.certificateName !== undefined) {
     return forAll({ state: 'verified', names: options.certificateName.map((name) => certificateName(name)) })
   }
   if (options.certificate === undefined) return forAll({ state: 'no-certificate' })
-  const presented = certificatesIn(await readFileOf(options.certificate))
+  const presented = certificatesIn(readNamedFile(options.certificate))
   if (presented.length === 0) throw new CommandFailed(`${options.certificate} holds no certificate`)
   const sets = trustOf(instance, settings)
   const certificateFor: CertificateFor = ({ trust }) =>
@@ -149,15 +145,6 @@ interface Simulated {
 /** What is taken as given is the same under every connector's trust. */
 function forAll(certificate: PeerCertificate): Simulated {
   return { certificate, certificateFor: () => certificate }
-}
-
-async function readFileOf(path: string): Promise<Buffer> {
-  try {
-    return await readFile(path)
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    throw new CommandFailed(`${path} cannot be read: ${code ?? message}`)
-  }
 }
 
 function certificateName(text: string): string {
