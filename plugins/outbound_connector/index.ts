@@ -5,6 +5,7 @@ import { safeHook } from '../../src/haraka/safe-hook.ts'
 import { theService } from '../../src/haraka/service.ts'
 import type { OutboundMessage, Plugin } from '../../src/haraka/types.ts'
 import { isUnknown } from '../../src/policy/attribute.ts'
+import { findDomain } from '../../src/relaying/gather.ts'
 import { normalizeDomain } from '../../src/text/domain-name.ts'
 
 const NAME = 'outbound_connector'
@@ -21,8 +22,8 @@ export const get_mx = safeHook<string, OutboundMessage>(NAME, async (_plugin, _m
   }
   const name = normalizeDomain(domain)
   if (name === null) return undefined
-  const [fact] = await service.directory.findDomains([name])
-  if (fact === undefined || isUnknown(fact)) {
+  const fact = await findDomain(service.directory, name)
+  if (isUnknown(fact)) {
     return { code: constants.denysoft, message: `the directory could not be asked about ${name}` }
   }
   if (fact.acceptedDomain === null) return undefined

@@ -13,9 +13,35 @@ export interface ConnectorMatch {
     | { readonly via: 'address'; readonly range: string; readonly prefixLength: number }
 }
 
+/** Presented names that are looked up; a certificate of a mail server has a few, a hostile one all that fit. */
+export const MOST_NAMES = 1_000
+
+/** What one SMTP command needs to know. */
+export interface Question {
+  /** Names from the certificate, verified or not, e.g. `mail.contoso.com`, `*.contoso.com`; MOST_NAMES count. */
+  readonly presentedNames: readonly string[]
+  /** Canonical IPv4 or IPv6 address, or null where no address counts. */
+  readonly address: string | null
+  /** Domains that are asked about whatever connectors there are: the sender's, the recipient's. */
+  readonly domains: readonly string[]
+}
+
+export interface Answer {
+  /**
+   * Enabled connectors, of any organisation, whose tlsSenderCertificateName matches one of the names or whose
+   * senderIPAddresses hold the address (DESIGN.md, rule 2). A connector that matches both ways is listed twice.
+   */
+  readonly connectors: Fact<readonly ConnectorMatch[]>
+  /**
+   * @param name a domain of the question, or one in the tlsSenderCertificateName of a connector of the answer
+   * @returns what is registered for it; unknown for any other name
+   */
+  readonly domain: (name: string) => Fact<DomainFact>
+}
+
 /** For start-up, `check` and the log. */
 export interface DirectorySummary {
-  readonly organizations: readonly string[]
+  readonly organizations: number
   readonly acceptedDomains: number
   readonly inboundConnectors: number
   /** Changes whenever the content does; it is in every journal record. */
@@ -24,22 +50,11 @@ export interface DirectorySummary {
 
 export interface Directory {
   /**
-   * Enabled connectors, of any organisation, whose tlsSenderCertificateName matches one of the names or whose
-   * senderIPAddresses hold the address (DESIGN.md, rule 2). A connector that matches both ways is listed twice.
-   * @param presentedNames names from the certificate, verified or not, e.g. `mail.contoso.com`, `*.contoso.com`
-   * @param address canonical IPv4 or IPv6 address, or null where no address counts
-   * @returns the matches, or why they could not be looked up; never rejects
+   * All that is asked at once is answered at once: a store that is far away is asked in one round trip.
+   * @param question names, address and domains
+   * @returns what is known and, as unknown, what could not be looked up; never rejects
    */
-  findConnectors(
-    presentedNames: readonly string[],
-    address: string | null,
-  ): Promise<Fact<readonly ConnectorMatch[]>>
-
-  /**
-   * @param domains domain names to look up
-   * @returns one fact for each name, in the order asked for; never rejects
-   */
-  findDomains(domains: readonly string[]): Promise<readonly Fact<DomainFact>[]>
+  ask(question: Question): Promise<Answer>
 
   /** @returns what is loaded now */
   summary(): DirectorySummary

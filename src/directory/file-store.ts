@@ -107,11 +107,7 @@ export function buildFileDirectory(path: string): Directory {
 
 function answering(current: () => MemoryDirectory): Omit<Directory, 'close'> {
   return {
-    findConnectors: (names, address) => Promise.resolve(current().findConnectors(names, address)),
-    findDomains: (domains) => {
-      const directory = current()
-      return Promise.resolve(domains.map((domain) => directory.findDomain(domain)))
-    },
+    ask: (question) => Promise.resolve(current().ask(question)),
     summary: () => current().summary,
   }
 }
@@ -286,7 +282,7 @@ function logWarnings(log: StoreLog, problems: readonly Problem[]): void {
 
 function describe({ organizations, acceptedDomains, inboundConnectors, revision }: DirectorySummary): string {
   const counts = [
-    `${organizations.length} organisations`,
+    `${organizations} organisations`,
     `${acceptedDomains} accepted domains`,
     `${inboundConnectors} inbound connectors`,
   ]

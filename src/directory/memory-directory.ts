@@ -8,18 +8,18 @@ import { withoutWildcard } from '../text/certificate-name.ts'
 import { ancestorsOf, parentOf } from '../text/domain-name.ts'
 import type { Family } from '../text/ip-address.ts'
 import { addressBytes, formatRange, maskBytes, parseRange } from '../text/ip-address.ts'
-import type { ConnectorMatch, DirectorySummary } from './directory.ts'
+import type { Answer, ConnectorMatch, DirectorySummary, Question } from './directory.ts'
+import { MOST_NAMES } from './directory.ts'
 import { indexDomains } from './domain-index.ts'
 import type { Organization } from './model.ts'
-
-/** Presented names that are looked at; no mail server's certificate has more. */
-const MOST_NAMES = 10_000
 
 /** The look-ups of `Directory`, answered at once. */
 export interface MemoryDirectory {
   /** @returns every enabled connector that names the peer, once by certificate and once by address */
   findConnectors(presentedNames: readonly string[], address: string | null): readonly ConnectorMatch[]
   findDomain(domain: string): DomainFact
+  /** As of `Directory`. */
+  ask(question: Question): Answer
   readonly summary: DirectorySummary
 }
 
@@ -48,14 +48,20 @@ export function buildDirectory(organizations: readonly Organization[], revision:
   const enabled = connectors.filter((connector) => connector.enabled)
   const names = indexNames(enabled)
   const addresses = indexAddresses(enabled)
+  const findConnectors = remembering((presentedNames, address) => [
+    ...matchesByName(names, presentedNames),
+    ...(address === null ? [] : matchesByAddress(addresses, address)),
+  ])
+  const findDomain = (domain: string): DomainFact => domains.find(domain)
   return {
-    findConnectors: remembering((presentedNames, address) => [
-      ...matchesByName(names, presentedNames),
-      ...(address === null ? [] : matchesByAddress(addresses, address)),
-    ]),
-    findDomain: (domain) => domains.find(domain),
+    findConnectors,
+    findDomain,
+    ask: ({ presentedNames, address }) => ({
+      connectors: findConnectors(presentedNames, address),
+      domain: findDomain,
+    }),
     summary: {
-      organizations: organizations.map(({ name }) => name),
+      organizations: organizations.length,
       acceptedDomains: domains.size,
       inboundConnectors: connectors.length,
       revision,

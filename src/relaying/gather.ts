@@ -3,7 +3,7 @@
  * hand: there is no third way to a decision.
  */
 
-import type { ConnectorMatch, Directory } from '../directory/directory.ts'
+import type { Answer, Directory } from '../directory/directory.ts'
 import { attribute, isUnknown } from '../policy/attribute.ts'
 import type { Decision } from '../policy/decide.ts'
 import { decide } from '../policy/decide.ts'
@@ -20,6 +20,7 @@ import type {
   Sender,
   Step,
 } from '../policy/types.ts'
+import { withoutWildcard } from '../text/certificate-name.ts'
 import { normalizeDomain } from '../text/domain-name.ts'
 
 /** What the peer's certificate is worth to one connector: a verdict under its own trust is nobody else's (rule 2). */
@@ -40,24 +41,22 @@ export async function attributeSender(
   certificateFor: CertificateFor,
 ): Promise<Attribution> {
   const { certificate } = peer
-  const names = 'names' in certificate ? certificate.names : []
-  const matches = await directory.findConnectors(names, peer.address)
-  if (isUnknown(matches)) {
-    const [senderDomain = null] = await findDomains(directory, sender.domain === '' ? [] : [sender.domain])
-    return attribute({ peer, sender, senderDomain, candidates: matches })
-  }
+  const { connectors, domain } = await directory.ask({
+    presentedNames: 'names' in certificate ? certificate.names : [],
+    address: peer.address,
+    domains: isName(sender.domain) ? [sender.domain] : [],
+  })
+  const senderDomain = sender.domain === '' ? null : factAbout(sender.domain, domain)
+  if (isUnknown(connectors)) return attribute({ peer, sender, senderDomain, candidates: connectors })
 
-  const wanted = matches.map((match) => certificateDomainOf(match))
-  const asked = [...new Set([sender.domain, ...wanted])].filter((domain) => domain !== '')
-  const facts = await findDomains(directory, asked)
-  const factOf = new Map(asked.map((domain, index) => [domain, facts[index] ?? missing(domain)]))
-  const candidates = matches.map(({ connector, by }): Candidate => ({
+  const candidates = connectors.map(({ connector, by }): Candidate => ({
     connector,
     match: by.via === 'certificate' ? { ...by, ...worth(certificateFor(connector)) } : by,
     certificateDomain:
-      by.via === 'certificate' ? (factOf.get(certificateDomainOf({ connector, by })) ?? null) : null,
+      by.via === 'certificate' && connector.tlsSenderCertificateName !== null
+        ? domain(withoutWildcard(connector.tlsSenderCertificateName))
+        : null,
   }))
-  const senderDomain = factOf.get(sender.domain) ?? null
   const attribution = attribute({ peer, sender, senderDomain, candidates })
   return { ...attribution, peer: { ...peer, certificate: telling(attribution, certificateFor) } }
 }
@@ -99,29 +98,28 @@ export async function decideRecipient(
   trace?: Step[],
 ): Promise<Decision> {
   const { domain } = question.recipient
-  const [recipientDomain = null] = await findDomains(directory, domain === '' ? [] : [domain])
+  const recipientDomain = domain === '' ? null : await findDomain(directory, domain)
   return decide({ ...question, recipientDomain }, trace)
 }
 
-/** `*.contoso.com` stands for contoso.com, `mail.contoso.com` for itself (rule 6). */
-function certificateDomainOf({ connector, by }: ConnectorMatch): string {
-  if (by.via !== 'certificate') return ''
-  return (connector.tlsSenderCertificateName ?? '').replace(/^\*\./, '')
+/**
+ * @param directory the store
+ * @param domain a domain name or an address literal
+ * @returns what is registered for it; an address literal is nobody's accepted domain without asking
+ */
+export async function findDomain(directory: Directory, domain: string): Promise<Fact<DomainFact>> {
+  if (!isName(domain)) return factAbout(domain, nothing)
+  return (await directory.ask({ presentedNames: [], address: null, domains: [domain] })).domain(domain)
 }
 
-/** Asks for names only: an address literal is nobody's accepted domain without asking. */
-async function findDomains(
-  directory: Directory,
-  domains: readonly string[],
-): Promise<readonly Fact<DomainFact>[]> {
-  const names = domains.filter((domain) => normalizeDomain(domain) !== null)
-  const found = names.length === 0 ? [] : await directory.findDomains(names)
-  const factOf = new Map(names.map((name, index) => [name, found[index] ?? missing(name)]))
-  return domains.map(
-    (domain) => factOf.get(domain) ?? { domain, acceptedDomain: null, uncoveredParent: null },
-  )
+function factAbout(name: string, find: Answer['domain']): Fact<DomainFact> {
+  return isName(name) ? find(name) : nothing(name)
 }
 
-function missing(domain: string): Fact<DomainFact> {
-  return { unknown: true, why: `the directory gave no answer for ${domain}` }
+function nothing(domain: string): DomainFact {
+  return { domain, acceptedDomain: null, uncoveredParent: null }
+}
+
+function isName(domain: string): boolean {
+  return normalizeDomain(domain) !== null
 }
