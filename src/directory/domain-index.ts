@@ -70,10 +70,28 @@ function addDelegator(delegators: Map<string, Set<string>>, name: string, organi
 }
 
 /**
+ * Rule 3: nobody takes over another's servers by registering mail.contoso.com. Of each organisation above, one record
+ * that lists the name is enough.
+ * @param domain a registered domain
+ * @param above registered domains above it, the nearest first
+ * @returns of each other organisation that does not agree, its nearest domain
+ */
+export function dissenting(domain: AcceptedDomain, above: readonly AcceptedDomain[]): AcceptedDomain[] {
+  const nearest = new Map<string, AcceptedDomain>()
+  const consenting = new Set<string>()
+  for (const upper of above) {
+    if (upper.organization === domain.organization) continue
+    if (!nearest.has(upper.organization)) nearest.set(upper.organization, upper)
+    if (delegates(upper, domain.domainName)) consenting.add(upper.organization)
+  }
+  return [...nearest.values()].filter(({ organization }) => !consenting.has(organization))
+}
+
+/**
  * @param upper a registered domain
  * @param domain a name below it
  * @returns whether the upper domain's record lets other organisations register the name
  */
-export function delegates(upper: AcceptedDomain, domain: string): boolean {
+function delegates(upper: AcceptedDomain, domain: string): boolean {
   return upper.delegatedSubDomains.some((name) => domain === name || domain.endsWith(`.${name}`))
 }

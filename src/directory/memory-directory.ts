@@ -46,12 +46,7 @@ export function buildDirectory(organizations: readonly Organization[], revision:
   const domains = indexDomains(organizations.flatMap(({ acceptedDomains }) => acceptedDomains))
   const connectors = organizations.flatMap(({ inboundConnectors }) => inboundConnectors)
   const enabled = connectors.filter((connector) => connector.enabled)
-  const names = indexNames(enabled)
-  const addresses = indexAddresses(enabled)
-  const findConnectors = remembering((presentedNames, address) => [
-    ...matchesByName(names, presentedNames),
-    ...(address === null ? [] : matchesByAddress(addresses, address)),
-  ])
+  const findConnectors = remembering(connectorFinder(enabled))
   const findDomain = (domain: string): DomainFact => domains.find(domain)
   return {
     findConnectors,
@@ -67,6 +62,19 @@ export function buildDirectory(organizations: readonly Organization[], revision:
       revision,
     },
   }
+}
+
+/**
+ * @param enabled enabled connectors of all organisations
+ * @returns finds among them those that name a peer
+ */
+export function connectorFinder(enabled: readonly InboundConnector[]): MemoryDirectory['findConnectors'] {
+  const names = indexNames(enabled)
+  const addresses = indexAddresses(enabled)
+  return (presentedNames, address) => [
+    ...matchesByName(names, presentedNames),
+    ...(address === null ? [] : matchesByAddress(addresses, address)),
+  ]
 }
 
 /** Peers whose connectors are remembered. */

@@ -23,11 +23,15 @@ export interface Problem {
 export interface ConfiguredConnector extends InboundConnector {
   /** Partner only: `contoso.com`, `*.contoso.com` (the domain and all below it) or `*`. */
   readonly senderDomains: readonly string[]
+  /** Whether ranges wider than /8 (IPv4) and /32 (IPv6) are meant. */
+  readonly allowWideAddresses: boolean
+  readonly comment: string | null
 }
 
 /** What one organisation owns. */
 export interface Organization {
   readonly name: string
+  readonly comment: string | null
   readonly acceptedDomains: readonly AcceptedDomain[]
   readonly inboundConnectors: readonly ConfiguredConnector[]
 }

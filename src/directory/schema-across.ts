@@ -4,7 +4,7 @@ import type { AcceptedDomain } from '../policy/types.ts'
 import { withoutWildcard } from '../text/certificate-name.ts'
 import { ancestorsOf } from '../text/domain-name.ts'
 import type { DomainIndex } from './domain-index.ts'
-import { delegates, indexDomains } from './domain-index.ts'
+import { dissenting, indexDomains } from './domain-index.ts'
 import type { ConfiguredConnector, Organization } from './model.ts'
 import type { YamlNode, YamlReader } from './yaml-reader.ts'
 import { quoted } from './yaml-reader.ts'
@@ -51,24 +51,12 @@ function checkOwner(reader: YamlReader, domain: AcceptedDomain, index: DomainInd
   )
 }
 
-/**
- * Rule 3: nobody takes over another's servers by registering mail.contoso.com. Of each organisation above, one record
- * that lists the name is enough.
- */
 function checkAbove(reader: YamlReader, domain: AcceptedDomain, index: DomainIndex, places: Places): void {
-  const nearest = new Map<string, AcceptedDomain>()
-  const consenting = new Set<string>()
-  for (const ancestor of ancestorsOf(domain.domainName)) {
-    const upper = index.get(ancestor)
-    if (upper === undefined || upper.organization === domain.organization) continue
-    if (!nearest.has(upper.organization)) nearest.set(upper.organization, upper)
-    if (delegates(upper, domain.domainName)) consenting.add(upper.organization)
-  }
-  for (const [organization, upper] of nearest) {
-    if (consenting.has(organization)) continue
+  const above = ancestorsOf(domain.domainName).flatMap((name) => index.get(name) ?? [])
+  for (const upper of dissenting(domain, above)) {
     reader.error(
       places.domains.get(domain) ?? null,
-      `${domain.domainName} is below ${upper.domainName}, which belongs to ${quoted(organization)} (line ${reader.lineOf(places.domains.get(upper) ?? null)})`,
+      `${domain.domainName} is below ${upper.domainName}, which belongs to ${quoted(upper.organization)} (line ${reader.lineOf(places.domains.get(upper) ?? null)})`,
       `remove one of the two, or add delegatedSubDomains: [${domain.domainName}] to ${upper.domainName}`,
     )
   }

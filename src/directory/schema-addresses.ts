@@ -16,13 +16,18 @@ const WIDEST = { 4: 8, 6: 32 } as const
  * @returns the ranges in canonical form, without duplicates; what is no range is reported and left out
  */
 export function readAddresses(reader: YamlReader, fields: Fields, items: readonly YamlNode[]): string[] {
-  const allowWide = reader.flag(fields, 'allowWideAddresses', false)
+  const allowWide = allowsWide(reader, fields)
   const ranges = new Set<string>()
   for (const item of items) {
     const range = readRange(reader, item, allowWide)
     if (range !== null) ranges.add(range)
   }
   return [...ranges]
+}
+
+/** @returns whether the administrator says that wide ranges are meant; what is wrong with it is reported once */
+export function allowsWide(reader: YamlReader, fields: Fields): boolean {
+  return reader.flag(fields, 'allowWideAddresses', false)
 }
 
 function readRange(reader: YamlReader, node: YamlNode, allowWide: boolean): string | null {

@@ -7,7 +7,7 @@ import { normalizeDomain } from '../text/domain-name.ts'
 import { isPublicSuffix } from '../text/public-suffix.ts'
 import type { ConfiguredConnector } from './model.ts'
 import { CONNECTOR_PROPERTIES, IDLE_CONNECTOR_PROPERTIES } from './properties.ts'
-import { readAddresses } from './schema-addresses.ts'
+import { allowsWide, readAddresses } from './schema-addresses.ts'
 import { choiceMend, noticeIdle } from './schema-domain.ts'
 import type { NamesTaken } from './schema-name.ts'
 import { readName } from './schema-name.ts'
@@ -52,7 +52,9 @@ export function readConnector(
   if (connectorType === 'Partner') warnOfPartner(reader, fields, node)
   if (name === null || connectorType === null) return null
   const identity = { tlsSenderCertificateName, senderIPAddresses, trust }
-  return { organization, name, connectorType, enabled, ...identity, senderDomains }
+  const comment = reader.comment(fields)
+  const beside = { senderDomains, allowWideAddresses: allowsWide(reader, fields), comment }
+  return { organization, name, connectorType, enabled, ...identity, ...beside }
 }
 
 function readType(reader: YamlReader, field: Field | undefined, node: YamlNode): ConnectorType | null {

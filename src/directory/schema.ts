@@ -99,7 +99,7 @@ function readOrganization(
   const inboundConnectors = readList(reader, fields, 'inboundConnectors', places.connectors, (item) =>
     readConnector(reader, item, owner, names, readAuthorities),
   )
-  return name === null ? null : { name, acceptedDomains, inboundConnectors }
+  return name === null ? null : { name, comment: reader.comment(fields), acceptedDomains, inboundConnectors }
 }
 
 function readList<T>(

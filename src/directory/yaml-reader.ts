@@ -170,6 +170,13 @@ export class YamlReader {
     return otherwise
   }
 
+  /** @returns a comment as it is written, or null when there is none; whatever stands there is fine */
+  comment(fields: Fields): string | null {
+    const node = this.#follow(fields.get('comment')?.value ?? null)
+    if (!isScalar(node) || node.value === null) return null
+    return typeof node.value === 'string' ? node.value : (sourceOf(node) ?? null)
+  }
+
   /** @returns whether there is no value: nothing after the key, or null */
   isNothing(node: YamlNode): boolean {
     return node === null || (isScalar(node) && node.value === null)

@@ -13,10 +13,11 @@ function directoryOf({ domains, connectors }: World) {
   const names = [...new Set([...domains, ...connectors].map(({ organization }) => organization))]
   const organizations = names.map((name): Organization => ({
     name,
+    comment: null,
     acceptedDomains: domains.filter(({ organization }) => organization === name),
     inboundConnectors: connectors
       .filter(({ organization }) => organization === name)
-      .map((item) => ({ ...item, senderDomains: [] })),
+      .map((item) => ({ ...item, senderDomains: [], allowWideAddresses: false, comment: null })),
   }))
   return buildDirectory(organizations, 'test')
 }

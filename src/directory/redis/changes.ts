@@ -1,0 +1,347 @@
+/** From organisations as they are and as they shall be to one write, checked as the file is checked. */
+
+import type { AcceptedDomain } from '../../policy/types.ts'
+import { dissenting } from '../domain-index.ts'
+import type { ConfiguredConnector, Organization } from '../model.ts'
+import { nameKey } from '../model.ts'
+import { parseRange } from '../../text/ip-address.ts'
+import { ancestorsOf } from '../../text/domain-name.ts'
+import { quoted } from '../yaml-reader.ts'
+import { Changeset } from './changeset.ts'
+import type { Counts } from './commit.ts'
+import { connectorKey, connectorsAfter, domainsBeside, entriesOf, listedBelow } from './index-changes.ts'
+import type { Keys } from './keys.ts'
+import { registrableAbove } from './keys.ts'
+import type { Organizations } from './organizations.ts'
+import { writeRecord } from './records.ts'
+
+/** One organisation before and after; null where it is not there. */
+export interface OrganizationChange {
+  readonly before: Organization | null
+  readonly after: Organization | null
+}
+
+/** The change is refused; the message has every reason, one a line. */
+export class ChangeRefused extends Error {
+  override readonly name = 'ChangeRefused'
+}
+
+/** What is different between two lists of records. */
+export interface Difference<T> {
+  readonly added: readonly T[]
+  readonly removed: readonly T[]
+  readonly changed: readonly (readonly [before: T, after: T])[]
+}
+
+const NONE: Counts = {
+  organizations: 0,
+  acceptedDomains: 0,
+  inboundConnectors: 0,
+  prefixLengths: { 4: new Map(), 6: new Map() },
+}
+
+/**
+ * @param change an organisation before and after
+ * @returns what becomes of its domains
+ */
+export function domainDifference({ before, after }: OrganizationChange): Difference<AcceptedDomain> {
+  return difference(
+    before?.acceptedDomains ?? [],
+    after?.acceptedDomains ?? [],
+    ({ domainName }) => domainName,
+  )
+}
+
+/**
+ * @param change an organisation before and after
+ * @returns what becomes of its connectors
+ */
+export function connectorDifference({ before, after }: OrganizationChange): Difference<ConfiguredConnector> {
+  return difference(before?.inboundConnectors ?? [], after?.inboundConnectors ?? [], ({ name }) =>
+    nameKey(name),
+  )
+}
+
+function difference<T extends object>(
+  before: readonly T[],
+  after: readonly T[],
+  keyOf: (record: T) => string,
+): Difference<T> {
+  const old = new Map(before.map((record) => [keyOf(record), record]))
+  const added: T[] = []
+  const changed: (readonly [T, T])[] = []
+  for (const record of after) {
+    const was = old.get(keyOf(record))
+    old.delete(keyOf(record))
+    if (was === undefined) added.push(record)
+    else if (canonical(was) !== canonical(record)) changed.push([was, record])
+  }
+  return { added, removed: [...old.values()], changed }
+}
+
+/** The same text for the same record, whatever the order of its properties and lists. */
+function canonical(record: object): string {
+  return JSON.stringify(record, (_key, value: unknown) => {
+    if (Array.isArray(value)) return value.toSorted()
+    if (typeof value !== 'object' || value === null) return value
+    return Object.fromEntries(Object.entries(value).toSorted(([left], [right]) => (left < right ? -1 : 1)))
+  })
+}
+
+/**
+ * @param changes the organisations that change; none twice
+ * @param counts what the header counts before, null when there is none
+ * @param store what stands in Redis
+ * @param keys names of keys
+ * @param revision what the directory's revision will be called
+ * @returns the write and the counts after it
+ * @throws ChangeRefused when it would break a rule that the file's schema has, DamagedDirectory
+ */
+export async function changesetFor(
+  changes: readonly OrganizationChange[],
+  counts: Counts | null,
+  store: Organizations,
+  keys: Keys,
+  revision: string,
+): Promise<{ readonly changeset: Changeset; readonly counts: Counts }> {
+  const write = new Changeset()
+  const domains = new DomainChanges(changes)
+  await domains.check(store)
+  const tally = new Tally(counts ?? NONE)
+  for (const change of changes) {
+    changeOrganization(write, keys, change, revision, tally)
+    changeDomains(write, keys, domainDifference(change), tally)
+    changeConnectors(write, keys, connectorDifference(change), tally)
+  }
+  await changeIndexes(write, keys, changes, domains, store)
+  return { changeset: write, counts: tally.counts() }
+}
+
+function changeOrganization(
+  write: Changeset,
+  keys: Keys,
+  { before, after }: OrganizationChange,
+  revision: string,
+  tally: Tally,
+): void {
+  const organization = after ?? before
+  if (organization === null) return
+  const key = nameKey(organization.name)
+  const record = (of: Organization | null): string =>
+    of === null ? '' : writeRecord({ name: of.name, comment: of.comment })
+  if (record(before) !== record(after)) {
+    const names = { organization: organization.name, record: `organization ${organization.name}` }
+    write.audit.push({ ...names, before: record(before), after: record(after) })
+  }
+  write.keep(
+    keys.organization(key),
+    after === null ? null : writeRecord({ name: after.name, comment: after.comment, revision }),
+  )
+  if ((before === null) === (after === null)) return
+  write.member(keys.organizations, key, after !== null)
+  tally.organizations += after === null ? -1 : 1
+}
+
+function changeDomains(
+  write: Changeset,
+  keys: Keys,
+  { added, removed, changed }: Difference<AcceptedDomain>,
+  tally: Tally,
+): void {
+  const put = (record: AcceptedDomain, before: AcceptedDomain | null): void => {
+    write.record(keys.domain(record.domainName), writeRecord(record))
+    auditRecord(write, `accepted-domain ${record.domainName}`, before, record)
+  }
+  const list = (record: AcceptedDomain, present: boolean): void => {
+    write.member(keys.domainsOf(nameKey(record.organization)), record.domainName, present)
+    for (const name of registrableAbove(record.domainName)) {
+      write.member(keys.subdomains(name), record.domainName, present)
+    }
+    tally.acceptedDomains += present ? 1 : -1
+  }
+  // Removals first: another organisation of the same write may take the domain.
+  for (const record of removed) {
+    write.record(keys.domain(record.domainName), null)
+    list(record, false)
+    auditRecord(write, `accepted-domain ${record.domainName}`, record, null)
+  }
+  for (const [before, record] of changed) put(record, before)
+  for (const record of added) {
+    put(record, null)
+    list(record, true)
+  }
+}
+
+function changeConnectors(
+  write: Changeset,
+  keys: Keys,
+  { added, removed, changed }: Difference<ConfiguredConnector>,
+  tally: Tally,
+): void {
+  const put = (
+    { organization, name }: ConfiguredConnector,
+    before: ConfiguredConnector | null,
+    after: ConfiguredConnector | null,
+  ): void => {
+    const json = after === null ? null : writeRecord(after)
+    write.field(keys.connectorsOf(nameKey(organization)), nameKey(name), json)
+    auditRecord(write, `inbound-connector ${organization}/${name}`, before, after)
+    if (before !== null) tally.connector(before, -1)
+    if (after !== null) tally.connector(after, 1)
+  }
+  for (const record of removed) put(record, record, null)
+  for (const [before, record] of changed) put(record, before, record)
+  for (const record of added) put(record, null, record)
+}
+
+function auditRecord(
+  write: Changeset,
+  record: string,
+  before: AcceptedDomain | ConfiguredConnector | null,
+  after: AcceptedDomain | ConfiguredConnector | null,
+): void {
+  const { organization = '' } = after ?? before ?? {}
+  const json = (of: object | null): string => (of === null ? '' : writeRecord(of))
+  write.audit.push({ organization, record, before: json(before), after: json(after) })
+}
+
+/** Entries of connectors that change, and of connectors whose certificate domain does. */
+async function changeIndexes(
+  write: Changeset,
+  keys: Keys,
+  changes: readonly OrganizationChange[],
+  domains: DomainChanges,
+  store: Organizations,
+): Promise<void> {
+  const leaving = new Set<string>()
+  const coming = new Map<string, ConfiguredConnector[]>()
+  const touched = new Set<string>()
+  for (const change of changes) {
+    const { added, removed, changed } = connectorDifference(change)
+    for (const connector of [...removed, ...changed.map(([before]) => before)]) {
+      leaving.add(connectorKey(connector))
+      for (const key of entriesOf(connector, keys).keys()) touched.add(key)
+    }
+    for (const connector of [...added, ...changed.map(([, after]) => after)]) {
+      for (const [key, entry] of entriesOf(connector, keys)) {
+        touched.add(key)
+        coming.set(key, [...(coming.get(key) ?? []), entry])
+      }
+    }
+  }
+  const besides = new Set(
+    [...domains.names].flatMap((name) => listedBelow(name) ?? []).map((name) => keys.below(name)),
+  )
+  const entries = await store.indexEntries([...new Set([...touched, ...besides])])
+  for (const key of besides) if (entries.has(key)) touched.add(key)
+  const lists = new Map(
+    [...touched].map((key) => [key, connectorsAfter(entries.get(key), leaving, coming.get(key) ?? [])]),
+  )
+  const named = [...lists.values()].flatMap((connectors) =>
+    connectors.flatMap(({ tlsSenderCertificateName: name }) => name ?? []),
+  )
+  await domains.load(store, named)
+  for (const [key, connectors] of lists) {
+    const listed = keys.isBelow(key) ? domainsBeside(connectors, (name) => domains.after(name)) : null
+    write.record(key, connectors.length === 0 ? null : writeRecord({ connectors, domains: listed }))
+  }
+}
+
+/** The domains that change, and what is registered around them once the write is done. */
+class DomainChanges {
+  /** Names that come, go or change. */
+  readonly names = new Set<string>()
+  readonly #after = new Map<string, AcceptedDomain | undefined>()
+  readonly #removed: AcceptedDomain[] = []
+  readonly #put: AcceptedDomain[] = []
+
+  constructor(changes: readonly OrganizationChange[]) {
+    for (const change of changes) {
+      const { added, removed, changed } = domainDifference(change)
+      this.#removed.push(...removed)
+      this.#put.push(...added, ...changed.map(([, after]) => after))
+    }
+    for (const { domainName } of this.#removed) this.#after.set(domainName, undefined)
+    for (const { domainName } of [...this.#removed, ...this.#put]) this.names.add(domainName)
+  }
+
+  /** Makes `after` know the names. */
+  async load(store: Organizations, names: readonly string[]): Promise<void> {
+    const unknown = [...new Set(names)].filter((name) => !this.#after.has(name))
+    const records = await store.domains(unknown)
+    for (const name of unknown) this.#after.set(name, records.get(name))
+  }
+
+  /** @returns what is registered under exactly this name once the write is done */
+  after(name: string): AcceptedDomain | undefined {
+    return this.#after.get(name)
+  }
+
+  /** A domain belongs to one organisation, and nobody takes what is below or above another's without its consent. */
+  async check(store: Organizations): Promise<void> {
+    const names = [...this.names]
+    const below = await store.subdomains(names)
+    await this.load(store, [
+      ...names,
+      ...below,
+      ...[...names, ...below].flatMap((name) => registrableAbove(name)),
+    ])
+    const refused = this.#put.flatMap((record) => this.#take(record) ?? [])
+    for (const name of new Set([...this.#put.map(({ domainName }) => domainName), ...below])) {
+      const record = this.#after.get(name)
+      if (record !== undefined) refused.push(...this.#dissent(record))
+    }
+    if (refused.length > 0) throw new ChangeRefused([...new Set(refused)].join('\n'))
+  }
+
+  #take(record: AcceptedDomain): string | null {
+    const before = this.#after.get(record.domainName)
+    this.#after.set(record.domainName, record)
+    if (before === undefined || nameKey(before.organization) === nameKey(record.organization)) return null
+    return `${record.domainName} is registered already, with ${quoted(before.organization)}: a domain belongs to one organisation; remove it there first`
+  }
+
+  #dissent(record: AcceptedDomain): string[] {
+    const above = ancestorsOf(record.domainName).flatMap((name) => this.#after.get(name) ?? [])
+    return dissenting(record, above).map(
+      (upper) =>
+        `${record.domainName} of ${quoted(record.organization)} is below ${upper.domainName}, which belongs to ${quoted(upper.organization)}: remove one of the two, or add delegatedSubDomains: [${record.domainName}] to ${upper.domainName}`,
+    )
+  }
+}
+
+/** What the header counts, while it changes. */
+class Tally {
+  organizations: number
+  acceptedDomains: number
+  #connectors: number
+  readonly #lengths: { 4: Map<number, number>; 6: Map<number, number> }
+
+  constructor({ organizations, acceptedDomains, inboundConnectors, prefixLengths }: Counts) {
+    this.organizations = organizations
+    this.acceptedDomains = acceptedDomains
+    this.#connectors = inboundConnectors
+    this.#lengths = { 4: new Map(prefixLengths[4]), 6: new Map(prefixLengths[6]) }
+  }
+
+  connector({ enabled, senderIPAddresses }: ConfiguredConnector, by: 1 | -1): void {
+    this.#connectors += by
+    if (!enabled) return
+    for (const text of senderIPAddresses) {
+      const range = parseRange(text)
+      if (range === null) throw new RangeError(`${text} is no address range`)
+      const lengths = this.#lengths[range.family]
+      lengths.set(range.prefixLength, (lengths.get(range.prefixLength) ?? 0) + by)
+    }
+  }
+
+  counts(): Counts {
+    const { organizations, acceptedDomains } = this
+    return {
+      organizations,
+      acceptedDomains,
+      inboundConnectors: this.#connectors,
+      prefixLengths: this.#lengths,
+    }
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * The names of the keys in Redis. All of them share one hash tag, so that in a cluster they lie on one node and a
+ * write is atomic: `{connectors}:domain:contoso.com`. A key holds what a look-up asks for by exact name.
+ */
+
+import { ancestorsOf } from '../../text/domain-name.ts'
+import { isPublicSuffix } from '../../text/public-suffix.ts'
+
+export class Keys {
+  readonly #prefix: string
+
+  /** @param prefix what stands in the hash tag; letters, digits, `-`, `_`, `.` and `:` */
+  constructor(prefix: string) {
+    this.#prefix = `{${prefix}}:`
+  }
+
+  /** That there is a directory, and at which revision: a string of JSON. */
+  get header(): string {
+    return `${this.#prefix}header`
+  }
+
+  /** What each write changed, for the near caches: a stream. */
+  get changes(): string {
+    return `${this.#prefix}changes`
+  }
+
+  /** Who changed what: a stream. */
+  get audit(): string {
+    return `${this.#prefix}audit`
+  }
+
+  /** Keys of all organisations (`nameKey`): a sorted set without scores. */
+  get organizations(): string {
+    return `${this.#prefix}organizations`
+  }
+
+  organization(nameKey: string): string {
+    return `${this.#prefix}organization:${nameKey}`
+  }
+
+  /** Names of an organisation's accepted domains: a sorted set without scores. */
+  domainsOf(nameKey: string): string {
+    return `${this.#prefix}domains-of:${nameKey}`
+  }
+
+  /** An organisation's connectors by `nameKey`, whole: a hash. */
+  connectorsOf(nameKey: string): string {
+    return `${this.#prefix}connectors-of:${nameKey}`
+  }
+
+  domain(domainName: string): string {
+    return `${this.#prefix}domain:${domainName}`
+  }
+
+  /** Registered domains below a name: a sorted set without scores. */
+  subdomains(name: string): string {
+    return `${this.#prefix}subdomains:${name}`
+  }
+
+  /** Enabled connectors with this tlsSenderCertificateName. */
+  named(tlsSenderCertificateName: string): string {
+    return `${this.#prefix}named:${tlsSenderCertificateName}`
+  }
+
+  /** Enabled connectors whose name is one label below: what a certificate for `*.parent` proves. */
+  below(parent: string): string {
+    return `${this.#prefix}below:${parent}`
+  }
+
+  isBelow(key: string): boolean {
+    return key.startsWith(this.below(''))
+  }
+
+  /** Enabled connectors with this range in senderIPAddresses. */
+  range(range: string): string {
+    return `${this.#prefix}range:${range}`
+  }
+}
+
+/**
+ * @param domain a domain name
+ * @returns names above it that can be registered; public suffixes cannot, and have millions of names below
+ */
+export function registrableAbove(domain: string): string[] {
+  return ancestorsOf(domain).filter((name) => !isPublicSuffix(name))
+}

@@ -1,0 +1,62 @@
+/**
+ * What one worker remembers of the directory: what is there, and what is not. Bounded in bytes, so that it does not
+ * grow with the directory nor with what strangers ask for.
+ */
+
+import { LRUCache } from 'lru-cache'
+import type { AcceptedDomain } from '../../policy/types.ts'
+import type { IndexEntry } from './records.ts'
+
+/** What stands under one key. */
+export type Stored =
+  | { readonly kind: 'domain'; readonly record: AcceptedDomain | null }
+  | { readonly kind: 'index'; readonly entry: IndexEntry | null }
+  | {
+      readonly kind: 'unreadable'
+      readonly key: string
+      readonly domainName: string | null
+      readonly why: string
+    }
+
+export interface Remembered {
+  readonly stored: Stored
+  /** When it was asked for, in milliseconds of a clock that never goes back. */
+  readonly readAt: number
+}
+
+/** A Map's entry, the list's links and the record's object, measured; the text of a record counts beside it. */
+const OVERHEAD_BYTES = 400
+
+/** A record as objects takes about three times the room of its text. */
+const BYTES_PER_CHARACTER = 3
+
+export class NearCache {
+  readonly #cache: LRUCache<string, Remembered & { readonly bytes: number }>
+
+  /** @param maxBytes what the records may take, about */
+  constructor(maxBytes: number) {
+    this.#cache = new LRUCache({ maxSize: maxBytes, sizeCalculation: ({ bytes }) => bytes })
+  }
+
+  get(key: string): Remembered | undefined {
+    return this.#cache.get(key)
+  }
+
+  /** @param characters the length of the record's text, 0 for nothing */
+  set(key: string, stored: Stored, readAt: number, characters: number): void {
+    const bytes = OVERHEAD_BYTES + key.length + characters * BYTES_PER_CHARACTER
+    this.#cache.set(key, { stored, readAt, bytes })
+  }
+
+  drop(keys: Iterable<string>): void {
+    for (const key of keys) this.#cache.delete(key)
+  }
+
+  clear(): void {
+    this.#cache.clear()
+  }
+
+  get size(): number {
+    return this.#cache.size
+  }
+}

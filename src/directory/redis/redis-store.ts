@@ -1,0 +1,271 @@
+/** The directory in Redis: every node of a fleet reads the same one, and remembers what it read. */
+
+import { performance } from 'node:perf_hooks'
+import { setTimeout as delay } from 'node:timers/promises'
+import { printable } from '../../text/printable.ts'
+import type { Answer, Directory, DirectorySummary, Question } from '../directory.ts'
+import type { StoreLog } from '../file-store.ts'
+import type { RedisClient, RedisConnection } from './client.ts'
+import { createClient, describeConnection } from './client.ts'
+import type { Header } from './header.ts'
+import { formatRevision, readHeader } from './header.ts'
+import { Keys } from './keys.ts'
+import type { Wanted } from './lookup.ts'
+import { answerFrom, wantedFor } from './lookup.ts'
+import type { Stored } from './near-cache.ts'
+import { NearCache } from './near-cache.ts'
+import { readDomainRecord, readIndexEntry } from './records.ts'
+import type { SeenRevision } from './watch.ts'
+import { DirectoryWatch } from './watch.ts'
+
+export interface RedisStoreOptions {
+  readonly connection: RedisConnection
+  /** What stands in the hash tag of all keys. */
+  readonly prefix: string
+  readonly seen: SeenRevision
+  readonly log: StoreLog
+  readonly cache: {
+    readonly maxBytes: number
+    /** How long a record is used after it was last known to be right. */
+    readonly ttlMilliseconds: number
+  }
+  /** How often it is looked for changes. */
+  readonly pollMilliseconds?: number
+}
+
+/** Keys of one MGET: more would keep the server from answering others for a millisecond. */
+const KEYS_AT_ONCE = 500
+
+/** Times that one question is asked anew, since the directory changed meanwhile. */
+const MOST_ATTEMPTS = 3
+
+/** Records that were complained about; beyond it the same one may be complained about again. */
+const MOST_COMPLAINTS = 1_000
+
+/**
+ * @param options where Redis is and what may be remembered of it
+ * @returns the directory; also when Redis cannot be reached: it answers "unknown" then and recovers by itself
+ */
+export async function openRedisDirectory(options: RedisStoreOptions): Promise<Directory> {
+  const store = new RedisStore(options)
+  await store.open()
+  return store
+}
+
+class RedisStore implements Directory {
+  readonly #options: RedisStoreOptions
+  readonly #client: RedisClient
+  readonly #keys: Keys
+  readonly #cache: NearCache
+  readonly #watch: DirectoryWatch
+  readonly #complaints = new Set<string>()
+  /** Records that are being asked for: whoever wants one meanwhile waits for the same answer. */
+  readonly #flights = new Map<string, Promise<Stored>>()
+
+  constructor(options: RedisStoreOptions) {
+    this.#options = options
+    const { connection, prefix, cache, log, pollMilliseconds = 200 } = options
+    this.#client = createClient(connection, connection.commandTimeout)
+    // Each failed attempt to connect; what it means is logged once, by the watch.
+    this.#client.on('error', () => undefined)
+    this.#keys = new Keys(prefix)
+    this.#cache = new NearCache(cache.maxBytes)
+    const place = describeConnection(connection)
+    this.#watch = new DirectoryWatch({
+      client: this.#client,
+      keys: this.#keys,
+      seen: options.seen,
+      pollMilliseconds,
+      now: () => performance.now(),
+      onChange: (changed) => {
+        this.#complaints.clear()
+        if (changed === null) this.#cache.clear()
+        else this.#cache.drop(changed)
+      },
+      onRefusal: (why, revision) => {
+        if (why !== null) {
+          log.error(`${place}: ${why}; until then every message that hangs on it is answered 451`)
+        } else if (revision !== null) {
+          log.info(`${place}: the directory is in force, revision ${formatRevision(revision)}`)
+        }
+      },
+      onReach: (why) => {
+        const seconds = cache.ttlMilliseconds / 1000
+        if (why === null) log.info(`${place} answers again`)
+        else {
+          log.error(
+            `${place} cannot be asked: ${printable(why)}; what is remembered is used for ${seconds} s, everything else is answered 451`,
+          )
+        }
+      },
+    })
+  }
+
+  async open(): Promise<void> {
+    // It goes on trying by itself; a server that is not there keeps nobody from starting.
+    const patience = delay(this.#options.connection.connectTimeout, undefined, { ref: false })
+    await Promise.race([this.#client.connect().catch(() => undefined), patience])
+    await this.#watch.start()
+  }
+
+  async close(): Promise<void> {
+    await this.#watch.close()
+    this.#client.disconnect()
+  }
+
+  summary(): DirectorySummary {
+    const { header } = this.#watch
+    return {
+      organizations: header?.organizations ?? 0,
+      acceptedDomains: header?.acceptedDomains ?? 0,
+      inboundConnectors: header?.inboundConnectors ?? 0,
+      revision: header === null ? 'none' : formatRevision(header),
+    }
+  }
+
+  async ask(question: Question): Promise<Answer> {
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      const { header, refusal } = this.#watch
+      if (header === null) return unknown(refusal ?? 'the directory in Redis was not read yet')
+      const wanted = wantedFor(question, this.#keys, header.prefixLengths)
+      try {
+        const stored = await this.#read(wanted)
+        // A range of another length came in between: its key was not asked for.
+        if (sameLengths(header, this.#watch.header)) return answerFrom(question, stored, this.#keys)
+      } catch (error) {
+        // Redis went away just now: what was too old to use may be good enough from here on.
+        const wentAway = attempt === 0 && this.#watch.unreachable !== null
+        if (!(error instanceof Changed) && !wentAway) return unknown(whyOf(error))
+      }
+    }
+    return unknown('the directory in Redis changed faster than it could be read')
+  }
+
+  /** What stands under each key, from memory where that may be used. */
+  async #read(wanted: readonly Wanted[]): Promise<ReadonlyMap<string, Stored>> {
+    const stored = new Map<string, Stored>()
+    const missing: Wanted[] = []
+    for (const item of wanted) {
+      const known = this.#remembered(item.key)
+      if (known === null) missing.push(item)
+      else stored.set(item.key, known)
+    }
+    if (missing.length === 0) return stored
+    const waited = missing.map(({ key }) => this.#flights.get(key) ?? null)
+    this.#fetch(missing.filter((_item, index) => waited[index] === null))
+    await Promise.all(
+      missing.map(async ({ key }, index) => {
+        const flight = waited[index] ?? this.#flights.get(key)
+        if (flight !== undefined) stored.set(key, await flight)
+      }),
+    )
+    return stored
+  }
+
+  #remembered(key: string): Stored | null {
+    const known = this.#cache.get(key)
+    if (known === undefined) return null
+    const { unreachable, confirmedAt } = this.#watch
+    const { ttlMilliseconds } = this.#options.cache
+    // While Redis answers everything is read again from time to time; while it does not, what was right when it
+    // last answered is used as long.
+    const since = unreachable === null ? known.readAt : Math.max(known.readAt, confirmedAt)
+    return performance.now() - since < ttlMilliseconds ? known.stored : null
+  }
+
+  #fetch(wanted: readonly Wanted[]): void {
+    for (let from = 0; from < wanted.length; from += KEYS_AT_ONCE) {
+      const batch = wanted.slice(from, from + KEYS_AT_ONCE)
+      const answer = this.#ask(batch)
+      for (const [index, { key }] of batch.entries()) {
+        const flight = answer.then((all) => all[index] ?? unreadableAnswer(key))
+        this.#flights.set(key, flight)
+        const landed = (): void => {
+          this.#flights.delete(key)
+        }
+        flight.then(landed, landed)
+      }
+    }
+  }
+
+  async #ask(wanted: readonly Wanted[]): Promise<readonly Stored[]> {
+    const { unreachable } = this.#watch
+    if (unreachable !== null) throw new Error(`Redis cannot be asked: ${unreachable}`)
+    const askedAt = performance.now()
+    let texts: readonly (string | null)[]
+    try {
+      texts = await this.#client.mget(this.#keys.header, ...wanted.map(({ key }) => key))
+    } catch (error) {
+      const why = whyOf(error)
+      this.#watch.lost(why)
+      throw new Error(`Redis cannot be asked: ${why}`, { cause: error })
+    }
+    const [header = null, ...records] = texts
+    const current = header === this.#watch.text || (await this.#isPartOfHistory(header))
+    return wanted.map((item, index) => {
+      const text = records[index] ?? null
+      const stored = this.#interpret(item, text)
+      // A change may have come in between: what was read before it is good for this answer only.
+      if (current && header === this.#watch.text && stored.kind !== 'unreadable') {
+        this.#cache.set(item.key, stored, askedAt, text?.length ?? 0)
+      }
+      return stored
+    })
+  }
+
+  /** The records came with another header than the one that was judged: is it an earlier one of the same history? */
+  async #isPartOfHistory(text: string | null): Promise<boolean> {
+    await this.#watch.look()
+    const { header, refusal } = this.#watch
+    if (header === null) throw new Error(refusal ?? 'the directory in Redis was not read yet')
+    if (text === this.#watch.text) return true
+    const before = text === null ? null : readHeader(text)
+    if (before?.epoch === header.epoch && before.number <= header.number) return false
+    throw new Changed()
+  }
+
+  #interpret({ key, domainName }: Wanted, text: string | null): Stored {
+    try {
+      if (domainName === null) return { kind: 'index', entry: text === null ? null : readIndexEntry(text) }
+      return { kind: 'domain', record: text === null ? null : readDomainRecord(text, domainName) }
+    } catch (error) {
+      const why = printable(whyOf(error))
+      this.#complain(key, why)
+      return { kind: 'unreadable', key, domainName, why }
+    }
+  }
+
+  #complain(key: string, why: string): void {
+    const complaint = `${printable(key)} in Redis ${why}: run connectorctl directory verify`
+    if (this.#complaints.has(complaint)) return
+    if (this.#complaints.size >= MOST_COMPLAINTS) this.#complaints.clear()
+    this.#complaints.add(complaint)
+    this.#options.log.error(complaint)
+  }
+}
+
+function whyOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** The directory changed while it was read: ask again. */
+class Changed extends Error {
+  override readonly name = 'Changed'
+}
+
+function sameLengths(left: Header, right: Header | null): boolean {
+  if (left === right) return true
+  if (right === null) return false
+  return ([4, 6] as const).every((family) =>
+    [...right.prefixLengths[family].keys()].every((length) => left.prefixLengths[family].has(length)),
+  )
+}
+
+function unknown(why: string): Answer {
+  const fact = { unknown: true, why } as const
+  return { connectors: fact, domain: () => fact }
+}
+
+function unreadableAnswer(key: string): Stored {
+  return { kind: 'unreadable', key, domainName: null, why: 'was left out of the answer' }
+}

@@ -1,0 +1,235 @@
+/** Writes to the directory in Redis: each all at once, checked, and never over somebody else's change. */
+
+import { hostname, userInfo } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Organization } from '../model.ts'
+import { nameKey } from '../model.ts'
+import type { RedisClient, RedisConnection } from './client.ts'
+import { createClient, describeConnection } from './client.ts'
+import { ChangeRefused, changesetFor } from './changes.ts'
+import { Changeset } from './changeset.ts'
+import type { Author, Base, Commit } from './commit.ts'
+import { commitChangeset, nextRevision, wasCommitted } from './commit.ts'
+import type { Header, Revision } from './header.ts'
+import { formatRevision } from './header.ts'
+import { Keys } from './keys.ts'
+import { Organizations } from './organizations.ts'
+
+export interface WriterOptions {
+  readonly connection: RedisConnection
+  readonly prefix: string
+  /** Replicas that must have a write before it is done. */
+  readonly replicas: number
+  /** The command that writes, for the audit stream. */
+  readonly command: string
+  /** The newest revision that this machine has seen: a history that begins anew is later than it. */
+  readonly seen: Revision | null
+}
+
+/** One organisation as it shall be. */
+export interface WantedOrganization {
+  readonly nameKey: string
+  /** null removes it. */
+  readonly after: Organization | null
+  /** Its revision as it was looked at, null when it was not there: a change since then is not written over. */
+  readonly expected: string | null
+}
+
+export interface Written {
+  readonly revision: Revision
+  /** Replicas that have it. */
+  readonly replicas: number
+}
+
+/** Somebody else changed an organisation after it was looked at. */
+export class StaleRevision extends Error {
+  override readonly name = 'StaleRevision'
+}
+
+/** Times that a write is worked out anew, since others wrote meanwhile. */
+const MOST_ATTEMPTS = 100
+
+/** Milliseconds to wait for the wanted replicas, and for a lost connection to come back. */
+const REPLICATION_PATIENCE = 2_000
+const CONNECTION_PATIENCE = 10_000
+
+export class DirectoryWriter {
+  readonly organizations: Organizations
+  readonly keys: Keys
+  readonly client: RedisClient
+  readonly #options: WriterOptions
+  readonly #author: Author
+
+  private constructor(options: WriterOptions, client: RedisClient) {
+    this.#options = options
+    this.client = client
+    this.keys = new Keys(options.prefix)
+    this.organizations = new Organizations(client, this.keys)
+    this.#author = { who: `${userInfo().username}@${hostname()}`, command: options.command }
+  }
+
+  /**
+   * @param options where Redis is, who writes
+   * @returns a writer with an open connection
+   * @throws with one line when Redis cannot be reached
+   */
+  static async open(options: WriterOptions): Promise<DirectoryWriter> {
+    const client = createClient(options.connection, null)
+    let why: unknown = null
+    client.on('error', (error: unknown) => {
+      why = error
+    })
+    const { connectTimeout } = options.connection
+    const patience = delay(2 * connectTimeout, 'timeout' as const, { ref: false })
+    const failed = (error: unknown): never => {
+      client.disconnect()
+      const reason = why ?? error
+      throw new Error(
+        `${describeConnection(options.connection)} cannot be reached: ${reason instanceof Error ? reason.message : String(reason)}`,
+      )
+    }
+    const connected = await Promise.race([client.connect().catch(failed), patience])
+    if (connected === 'timeout') failed('no answer')
+    // A wrong password shows with the first command only.
+    await client.get(new Keys(options.prefix).header).catch(failed)
+    return new DirectoryWriter(options, client)
+  }
+
+  close(): void {
+    this.client.disconnect()
+  }
+
+  /**
+   * @param wanted organisations as they shall be, all of them at once
+   * @returns what was written, or null when nothing is different
+   * @throws StaleRevision, ChangeRefused, DamagedDirectory; nothing was changed then
+   */
+  async replace(wanted: readonly WantedOrganization[]): Promise<Written | null> {
+    return this.#commit(async (base, revision) => {
+      const changes = await Promise.all(
+        wanted.map(async ({ nameKey: key, after, expected }) => {
+          const stored = await this.organizations.read(key)
+          if ((stored?.revision ?? null) !== expected) {
+            throw new StaleRevision(
+              `organisation ${stored?.organization.name ?? after?.name ?? key} was changed by somebody else meanwhile: look at it again`,
+            )
+          }
+          return { before: stored?.organization ?? null, after }
+        }),
+      )
+      return changesetFor(changes, base.header, this.organizations, this.keys, formatRevision(revision))
+    })
+  }
+
+  /**
+   * Declares what stands in Redis to be right, also where it is older than what was seen before.
+   * @returns what was written
+   * @throws when there is no directory
+   */
+  async accept(): Promise<Written> {
+    const written = await this.#commit(({ header }) => {
+      if (header === null)
+        throw new ChangeRefused('Redis holds no directory: fill it with connectorctl apply')
+      const changeset = new Changeset()
+      const before = formatRevision(header)
+      changeset.audit.push({ organization: '', record: 'directory', before, after: 'accepted' })
+      return Promise.resolve({ changeset, counts: header })
+    }, true)
+    if (written === null) throw new Error('nothing was written')
+    return written
+  }
+
+  async #commit(
+    prepare: (base: Base, revision: Revision) => Promise<Pick<Commit, 'changeset' | 'counts'>>,
+    anew = false,
+  ): Promise<Written | null> {
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      const base = await this.organizations.base()
+      if (base.header === null) await this.#refuseRemains()
+      const revision = nextRevision(base, this.#epoch(base, anew))
+      const prepared = await prepare(base, revision)
+      if (prepared.changeset.empty) return null
+      const commit: Commit = { base, revision, ...prepared, author: this.#author }
+      if (await this.#isWritten(commit)) return { revision, replicas: await this.#replicated() }
+    }
+    throw new Error('others write all the time: try again later')
+  }
+
+  #epoch({ header }: Base, anew: boolean): number | null {
+    if (header !== null && !anew) return null
+    return Math.max(Date.now(), (header?.epoch ?? 0) + 1, (this.#options.seen?.epoch ?? 0) + 1)
+  }
+
+  /** Without its header a directory is damaged, not empty: to count from nothing would leave records that nobody knows. */
+  async #refuseRemains(): Promise<void> {
+    if ((await this.client.exists(this.keys.organizations)) === 0) return
+    throw new ChangeRefused(
+      `${this.keys.header} is missing, but organisations are there: run connectorctl directory verify --mend`,
+    )
+  }
+
+  async #isWritten(commit: Commit): Promise<boolean> {
+    try {
+      return await commitChangeset(this.client, this.keys, commit)
+    } catch (error) {
+      if ((error as Error).name === 'ReplyError') throw refusal(error as Error)
+      // The connection was lost: it may have been written all the same.
+      const written = await this.#askAgain(commit.revision)
+      if (written) return true
+      throw new Error(
+        `the connection to Redis was lost, and nobody knows whether the change was written: run the command again`,
+        { cause: error },
+      )
+    }
+  }
+
+  async #askAgain(revision: Revision): Promise<boolean> {
+    const until = Date.now() + CONNECTION_PATIENCE
+    for (;;) {
+      try {
+        return await wasCommitted(this.client, this.keys, revision)
+      } catch {
+        if (Date.now() > until) return false
+        await delay(100)
+      }
+    }
+  }
+
+  async #replicated(): Promise<number> {
+    const { replicas } = this.#options
+    return replicas === 0 ? 0 : this.client.wait(replicas, REPLICATION_PATIENCE)
+  }
+}
+
+function refusal(error: Error): Error {
+  const { message } = error
+  if (message.includes('OOM')) {
+    return new Error('Redis is full (maxmemory): nothing was changed; give it more memory', { cause: error })
+  }
+  if (message.includes('READONLY')) {
+    return new Error('Redis is a replica, or fails over just now: nothing was changed; try again', {
+      cause: error,
+    })
+  }
+  if (message.includes('NOPERM')) {
+    return new Error(`Redis does not let this user write: ${message}; see docs/operations.md for its ACL`, {
+      cause: error,
+    })
+  }
+  return new Error(`Redis refused the change: ${message}`, { cause: error })
+}
+
+/**
+ * @param organization an organisation
+ * @param expected its revision as it was looked at, null when it was not there
+ * @returns what `replace` takes
+ */
+export function wantedAs(organization: Organization, expected: string | null): WantedOrganization {
+  return { nameKey: nameKey(organization.name), after: organization, expected }
+}
+
+/** For `directory accept` and others: the header's words for people. */
+export function describeHeader(header: Header): string {
+  const { organizations, acceptedDomains, inboundConnectors } = header
+  return `${organizations} organisations, ${acceptedDomains} accepted domains, ${inboundConnectors} inbound connectors, revision ${formatRevision(header)}`
+}
