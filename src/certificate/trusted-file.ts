@@ -25,7 +25,14 @@ export function trustedPath(folder: string, name: string): string | null {
  */
 export function readAuthorities(path: string): readonly Certificate[] | string {
   const bytes = readTrusted(path)
-  if (typeof bytes === 'string') return bytes
+  return typeof bytes === 'string' ? bytes : authoritiesIn(bytes)
+}
+
+/**
+ * @param bytes PEM or DER
+ * @returns the CAs in it, or what is wrong with it, as the end of a sentence; never throws
+ */
+export function authoritiesIn(bytes: Buffer): readonly Certificate[] | string {
   const ders = certificatesIn(bytes)
   return ders.length === 0 ? 'holds no certificate' : parseEach(ders, parseCertificate, 'certificate')
 }

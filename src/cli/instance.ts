@@ -4,11 +4,13 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TrustSets } from '../certificate/trust-sets.ts'
 import type { Directory } from '../directory/directory.ts'
-import { buildFileDirectory } from '../directory/file-store.ts'
+import type { StoreLog } from '../directory/file-store.ts'
+import type { SeenRevision } from '../directory/redis/watch.ts'
 import type { Problem } from '../directory/model.ts'
 import { formatProblem } from '../directory/model.ts'
 import type { Settings } from '../instance/settings.ts'
 import { readSettings } from '../instance/settings.ts'
+import { openDirectory, seenBy } from '../instance/store.ts'
 import { loadTrust } from '../instance/trust.ts'
 import { CommandFailed } from './errors.ts'
 
@@ -35,16 +37,39 @@ export function settingsOf(instance: string): Settings {
 }
 
 /**
+ * Opens the instance's directory for one command, and closes it after it.
  * @param instance an instance's folder
- * @returns its directory, as it is now
- * @throws CommandFailed with every error in it
+ * @param settings its settings
+ * @param use what the command does with it
+ * @returns what `use` returns
+ * @throws CommandFailed with every error in the file, or why Redis cannot be asked
  */
-export function directoryOf(instance: string): Directory {
+export async function withDirectory<T>(
+  instance: string,
+  settings: Settings,
+  use: (directory: Directory) => Promise<T>,
+): Promise<T> {
+  const complaints: string[] = []
+  const complain = (message: string): void => void complaints.push(message)
+  const log = { info: () => undefined, warn: () => undefined, error: complain }
+  const directory = await openDirectory(instance, settings, log, asked(instance, log)).catch(
+    (error: unknown) => {
+      throw new CommandFailed(error instanceof Error ? error.message : String(error))
+    },
+  )
   try {
-    return buildFileDirectory(join(instance, 'config', 'organizations.yaml'))
-  } catch (error) {
-    throw new CommandFailed(error instanceof Error ? error.message : String(error))
+    // An answer from a directory that cannot be asked would be "451" for whatever reason.
+    if (complaints.length > 0) throw new CommandFailed(complaints.join('\n'))
+    return await use(directory)
+  } finally {
+    await directory.close()
   }
+}
+
+/** What the server believes counts here, too, but it is the server's to remember: another user could not read it. */
+function asked(instance: string, log: Pick<StoreLog, 'warn'>): SeenRevision {
+  const { read } = seenBy(instance, log)
+  return { read, write: () => undefined }
 }
 
 /**

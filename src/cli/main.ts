@@ -2,9 +2,12 @@
 
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { registerApply } from './commands/apply.ts'
 import { registerCertificate } from './commands/certificate.ts'
 import { registerCheck } from './commands/check.ts'
+import { registerDirectory } from './commands/directory.ts'
 import { registerExplain } from './commands/explain.ts'
+import { registerExport } from './commands/export.ts'
 import { registerInit } from './commands/init.ts'
 import { registerJournal } from './commands/journal.ts'
 import { registerStart } from './commands/start.ts'
@@ -60,6 +63,9 @@ function program(context: CliContext): Command {
   registerCertificate(command, context)
   registerExplain(command, context)
   registerJournal(command, context)
+  registerApply(command, context)
+  registerExport(command, context)
+  registerDirectory(command, context)
   return command
 }
 

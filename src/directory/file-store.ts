@@ -1,7 +1,6 @@
 /** The embedded store: `config/organizations.yaml`, validated whole, live within a second of a save. */
 
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { printable } from '../text/printable.ts'
@@ -86,23 +85,6 @@ export async function openFileDirectory(options: FileStoreOptions): Promise<Dire
       await looking
     },
   }
-}
-
-/**
- * The directory as the file says now, without watching it.
- * @param path the YAML file
- * @returns the directory
- * @throws DirectoryFileError when the file is missing or cannot be used
- */
-export function buildFileDirectory(path: string): Directory {
-  let bytes: Buffer
-  try {
-    bytes = readFileSync(path)
-  } catch (error) {
-    throw unreadable(path, error)
-  }
-  const { directory } = interpret(path, bytes)
-  return { ...answering(() => directory), close: () => Promise.resolve() }
 }
 
 function answering(current: () => MemoryDirectory): Omit<Directory, 'close'> {

@@ -8,7 +8,7 @@ import { quoted } from './yaml-reader.ts'
 
 /**
  * Reads a file of CAs.
- * @param name as the administrator wrote it, relative to config/
+ * @param name as the administrator wrote it: a path relative to config/, or the PEM text itself
  * @returns its PEM text, or what is wrong with it, as the end of a sentence
  */
 export type ReadAuthorities = (name: string) => { readonly pem: string } | { readonly wrong: string }

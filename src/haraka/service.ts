@@ -6,10 +6,10 @@
 import constants from 'haraka-constants'
 import type { TrustSets } from '../certificate/trust-sets.ts'
 import type { Directory } from '../directory/directory.ts'
-import { openFileDirectory } from '../directory/file-store.ts'
 import { formatProblem } from '../directory/model.ts'
 import type { Settings } from '../instance/settings.ts'
 import { readSettings } from '../instance/settings.ts'
+import { openDirectory } from '../instance/store.ts'
 import { openTrust } from '../instance/live-trust.ts'
 import type { ExpiringCertificates } from '../journal/expiring.ts'
 import { openExpiring } from '../journal/expiring.ts'
@@ -64,7 +64,7 @@ export async function openService(
     warn: (message: string) => plugin.logwarn(message),
     error: (message: string) => plugin.logerror(message),
   }
-  const directory = await openFileDirectory({ path: join(instance, 'config', 'organizations.yaml'), log })
+  const directory = await openDirectory(instance, settings, log)
   const journal = openJournal({
     directory: join(instance, 'data', 'journal'),
     maxBytes: settings.journal.maxBytes,

@@ -1,7 +1,7 @@
 /** Everything that can be said about an instance without starting it. `start` refuses when one of it is an error. */
 
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { Organization, Problem, Severity } from '../directory/model.ts'
@@ -14,6 +14,7 @@ import { formatEndpoint, isLoopback } from './endpoint.ts'
 import type { HarakaConfig } from './haraka-config.ts'
 import { readHarakaConfig } from './haraka-config.ts'
 import { DEMO_CA } from './prepare.ts'
+import { readRedisSettings } from './redis-settings.ts'
 import type { Settings } from './settings.ts'
 import { readSettings } from './settings.ts'
 import type { Trust } from './trust.ts'
@@ -65,7 +66,8 @@ export function checkInstance(instance: string): CheckResult {
   const { settings, problems: settingProblems } = readSettings(instance)
   const haraka = readHarakaConfig(instance)
   const trust = loadTrust(instance, settings)
-  const directory = readOrganizations(instance, report)
+  const store = settings.directory.store
+  const directory = store === 'file' ? readOrganizations(instance, report) : readRedis(instance)
   problems.push(...settingProblems, ...trust.problems, ...directory.problems)
 
   checkVersion(report)
@@ -76,6 +78,7 @@ export function checkInstance(instance: string): CheckResult {
   checkDemonstration({ settings, haraka, organizations: directory.organizations, report })
   checkWidening(settings, haraka, report)
   checkRoutes(settings, directory.organizations, report)
+  if (store === 'redis') checkBesideRedis(instance, haraka, report)
   for (const certificate of readExpiring(join(instance, 'data', 'expiring'), Date.now())) {
     report(
       'warning',
@@ -112,6 +115,24 @@ function readOrganizations(
     authorityFiles(join(instance, 'config')).read,
   )
   return { organizations, problems: [...errors, ...warnings] }
+}
+
+function readRedis(instance: string): ReturnType<typeof readOrganizations> {
+  return { organizations: [], problems: readRedisSettings(instance).problems }
+}
+
+function checkBesideRedis(instance: string, { user }: HarakaConfig, report: Report): void {
+  if (existsSync(join(instance, 'config', 'organizations.yaml'))) {
+    const mend = 'connectorctl apply brings it there; remove it when that is done'
+    report('notice', 'config/organizations.yaml', 'has no effect: the directory is in Redis', mend)
+  }
+  if (user !== null || process.getuid?.() !== 0) return
+  report(
+    'notice',
+    'config/smtp.ini',
+    'the smarthost runs as root, and so can read the password of [writer] in config/redis.ini',
+    'set user and group',
+  )
 }
 
 function checkVersion(report: Report): void {

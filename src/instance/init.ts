@@ -32,6 +32,7 @@ const FILES = [
   'organizations.yaml',
   'outbound.ini',
   'plugins',
+  'redis.ini',
   'smtp.ini',
   'tls.ini',
 ] as const

@@ -1,7 +1,5 @@
 /** `config/connectors.ini`: every setting, its default, and what is wrong with it. */
 
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { z } from 'zod'
 import type { RevocationPolicy } from '../certificate/crl.ts'
 import type { Limits } from '../certificate/limits.ts'
@@ -11,80 +9,11 @@ import type { Problem } from '../directory/model.ts'
 import { REASONS } from '../policy/reasons.ts'
 import { normalizeDomain } from '../text/domain-name.ts'
 import { printable } from '../text/printable.ts'
-import { didYouMean } from '../text/suggest.ts'
 import type { Endpoint } from './endpoint.ts'
-import { isLoopback, parseEndpoint } from './endpoint.ts'
+import { isLoopback } from './endpoint.ts'
 import type { Ini } from './ini.ts'
-import { readIni } from './ini.ts'
-
-const flag = (fallback: boolean) =>
-  z
-    .string()
-    .optional()
-    .transform((text, context) => {
-      if (text === undefined || text === '') return fallback
-      if (/^(?:true|yes|on|1)$/i.test(text)) return true
-      if (/^(?:false|no|off|0)$/i.test(text)) return false
-      context.addIssue({
-        code: 'custom',
-        message: `must be true or false, not "${printable(text)}"|write true or false`,
-      })
-      return z.NEVER
-    })
-
-const count = (fallback: number, least: number, most: number) =>
-  z
-    .string()
-    .optional()
-    .transform((text, context) => {
-      if (text === undefined || text === '') return fallback
-      const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
-      if (value >= least && value <= most) return value
-      context.addIssue({
-        code: 'custom',
-        message: `must be a whole number from ${least} to ${most}, not "${printable(text)}"|write e.g. ${fallback}`,
-      })
-      return z.NEVER
-    })
-
-const endpoint = (defaultPort?: number) =>
-  z
-    .string()
-    .optional()
-    .transform((text, context): Endpoint | null => {
-      if (text === undefined || text === '') return null
-      const parsed = parseEndpoint(text, defaultPort)
-      if (parsed !== null) return parsed
-      context.addIssue({
-        code: 'custom',
-        message: `"${printable(text)}" is no HOST:PORT|write e.g. 192.0.2.1:25, mail.contoso.com:25 or [2001:db8::1]:25`,
-      })
-      return z.NEVER
-    })
-
-const list = () =>
-  z
-    .string()
-    .optional()
-    .transform((text) =>
-      (text ?? '')
-        .split(',')
-        .map((item) => item.trim())
-        .filter((item) => item !== ''),
-    )
-
-const choices = <Choice extends string>(known: readonly Choice[], fallback: readonly Choice[]) =>
-  list().transform((items, context): readonly Choice[] => {
-    const chosen = items.flatMap(
-      (item) => known.find((choice) => choice.toLowerCase() === item.toLowerCase()) ?? [],
-    )
-    if (chosen.length === items.length) return items.length === 0 ? fallback : chosen
-    context.addIssue({
-      code: 'custom',
-      message: `holds "${printable(items.find((item) => !known.some((choice) => choice === item)) ?? '')}"|write one or more of ${known.join(', ')}`,
-    })
-    return z.NEVER
-  })
+import type { ReadIniFile } from './ini-schema.ts'
+import { choices, count, endpoint, flag, iniProblem, list, parseIniFile, readIniFile } from './ini-schema.ts'
 
 /** Room that the longest reason, an id and CRLF take of the 512 octets of a reply line (RFC 5321 4.5.3.1.5). */
 const SUFFIX_LENGTH = ' []'.length + Math.max(...REASONS.map(({ code }) => code.length)) + 1 + 50
@@ -111,8 +40,8 @@ const SCHEMA = z.object({
       .optional()
       .transform((text, context) => {
         if (text === undefined || text === '' || text === 'file') return 'file' as const
-        const mend = text === 'redis' ? 'the Redis store is not in this version: write file' : 'write file'
-        context.addIssue({ code: 'custom', message: `"${printable(text)}" is no store|${mend}` })
+        if (text === 'redis') return 'redis' as const
+        context.addIssue({ code: 'custom', message: `"${printable(text)}" is no store|write file or redis` })
         return z.NEVER
       }),
   }),
@@ -176,7 +105,7 @@ const SCHEMA = z.object({
 })
 
 export interface Settings {
-  readonly directory: { readonly store: 'file' }
+  readonly directory: { readonly store: 'file' | 'redis' }
   readonly certificates: {
     readonly ca: readonly string[]
     readonly acceptEku: readonly Purpose[]
@@ -211,14 +140,7 @@ const FILE = 'config/connectors.ini'
  * @returns its settings; all defaults when there is no connectors.ini
  */
 export function readSettings(instance: string): ReadSettings {
-  try {
-    return parseSettings(readFileSync(join(instance, FILE), 'utf8'))
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    const read = parseSettings('')
-    if (code === 'ENOENT') return read
-    return { ...read, problems: [problem(0, `cannot be read: ${code ?? message}`, 'let the server read it')] }
-  }
+  return settingsFrom(readIniFile(instance, FILE, SCHEMA))
 }
 
 /**
@@ -226,70 +148,16 @@ export function readSettings(instance: string): ReadSettings {
  * @returns the settings and everything that is wrong with them
  */
 export function parseSettings(text: string): ReadSettings {
-  const ini = readIni(text)
-  const problems = [
-    ...ini.unreadable.map((shown) =>
-      problem(0, `a line is no setting: ${printable(shown)}`, 'write key = value'),
-    ),
-    ...unknownNames(ini),
-  ]
-  const parsed = SCHEMA.safeParse(asText(ini))
-  if (!parsed.success) {
-    for (const { path, message } of parsed.error.issues) {
-      const [section = '', key = ''] = path.map(String)
-      const [what = message, mend = ''] = message.split('|')
-      problems.push(problem(ini.line(section, key), `[${section}] ${key} ${what}`, mend))
-    }
-    return { settings: toSettings(SCHEMA.parse(asText(readIni('')))), problems }
-  }
-  const settings = toSettings(parsed.data)
-  problems.push(...longReplies(settings, ini), ...sinkOutside(settings, ini))
-  return { settings, problems }
+  return settingsFrom(parseIniFile(text, FILE, SCHEMA))
 }
 
-function problem(lineNumber: number, message: string, mend: string): Problem {
-  return { file: FILE, line: lineNumber, column: 1, severity: 'error', message, mend }
+function settingsFrom({ data, problems, ini }: ReadIniFile<z.infer<typeof SCHEMA>>): ReadSettings {
+  const settings = toSettings(data)
+  return { settings, problems: [...problems, ...longReplies(settings, ini), ...sinkOutside(settings, ini)] }
 }
 
-function asText(ini: Ini): Record<string, Record<string, string>> {
-  return Object.fromEntries(
-    Object.entries(SCHEMA.shape).map(([section, { shape }]) => [
-      section,
-      Object.fromEntries(
-        Object.keys(shape).flatMap((key) => {
-          const value = ini.text(section, key)
-          return value === undefined ? [] : [[key, value.trim()]]
-        }),
-      ),
-    ]),
-  )
-}
-
-function unknownNames(ini: Ini): Problem[] {
-  const known = new Map(Object.entries(SCHEMA.shape).map(([name, { shape }]) => [name, Object.keys(shape)]))
-  return ini.sections().flatMap((section) => {
-    const keys = known.get(section)
-    if (keys === undefined) {
-      if (section === 'main' && ini.keys('main').length === 0) return []
-      const shown = section === 'main' ? 'settings before any section' : `section [${printable(section)}]`
-      return [problem(ini.line(section), `unknown ${shown}`, meant(section, [...known.keys()]))]
-    }
-    return ini
-      .keys(section)
-      .filter((key) => !keys.includes(key))
-      .map((key) =>
-        problem(
-          ini.line(section, key),
-          `unknown setting "${printable(key)}" in [${section}]`,
-          meant(key, keys),
-        ),
-      )
-  })
-}
-
-function meant(word: string, known: readonly string[]): string {
-  const suggestion = didYouMean(word, known)
-  return suggestion === null ? `known are ${known.join(', ')}` : `did you mean ${suggestion}?`
+function problem(line: number, message: string, mend: string): Problem {
+  return iniProblem(FILE, line, message, mend)
 }
 
 function longReplies({ replies }: Settings, ini: Ini): Problem[] {

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { describe, it } from 'node:test'
 import type { Directory } from '../../src/directory/directory.ts'
-import { DirectoryFileError, buildFileDirectory, openFileDirectory } from '../../src/directory/file-store.ts'
+import { DirectoryFileError, openFileDirectory } from '../../src/directory/file-store.ts'
 import { findDomain } from '../../src/relaying/gather.ts'
 import { temporaryFolder } from '../support/smarthost.ts'
 
@@ -129,12 +129,13 @@ describe('organizations.yaml', () => {
   it('that is missing, no UTF-8 or bad is refused when the server starts', async (t) => {
     const folder = await temporaryFolder(t)
     const path = join(folder, 'organizations.yaml')
-    assert.throws(
-      () => buildFileDirectory(path),
+    const silent = { info: () => undefined, warn: () => undefined, error: () => undefined }
+    await assert.rejects(
+      openFileDirectory({ path, log: silent }),
       /the file is missing \(write one with "organizations: \[\]"/,
     )
     await writeFile(path, Buffer.from([0x6f, 0xff, 0xfe]))
-    assert.throws(() => buildFileDirectory(path), /no UTF-8 text \(save it as UTF-8\)/)
+    await assert.rejects(openFileDirectory({ path, log: silent }), /no UTF-8 text \(save it as UTF-8\)/)
     await writeFile(path, 'organizations: 7\n')
     await assert.rejects(
       openFileDirectory({

@@ -41,6 +41,7 @@ describe('an organizations file that is good', () => {
     assert.deepEqual(organizations, [
       {
         name: 'contoso',
+        comment: null,
         acceptedDomains: [
           {
             organization: 'contoso',
@@ -62,6 +63,8 @@ describe('an organizations file that is good', () => {
             senderIPAddresses: [],
             trust: null,
             senderDomains: [],
+            allowWideAddresses: false,
+            comment: null,
           },
           {
             organization: 'contoso',
@@ -72,6 +75,8 @@ describe('an organizations file that is good', () => {
             senderIPAddresses: ['10.1.0.0/24', '2001:db8:1::/48'],
             trust: null,
             senderDomains: [],
+            allowWideAddresses: false,
+            comment: null,
           },
         ],
       },

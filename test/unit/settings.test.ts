@@ -101,7 +101,7 @@ describe('connectors.ini', () => {
       '[relay]\npostmaster = nobody',
       /postmaster "nobody" is no mail address \(write e\.g\. postmaster@contoso\.com\)/,
     ],
-    ['[directory]\nstore = redis', /"redis" is no store/],
+    ['[directory]\nstore = ldap', /"ldap" is no store/],
     [
       '[outbound]\nsmart_host = mail.contoso.com:99999',
       /smart_host "mail\.contoso\.com:99999" is no HOST:PORT/,

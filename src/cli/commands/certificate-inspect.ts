@@ -18,7 +18,7 @@ import { printable } from '../../text/printable.ts'
 import type { CliContext } from '../context.ts'
 import { CommandFailed } from '../errors.ts'
 import { readNamedFile } from '../files.ts'
-import { directoryOf, requireInstance, settingsOf, trustOf } from '../instance.ts'
+import { requireInstance, settingsOf, trustOf, withDirectory } from '../instance.ts'
 
 interface InspectFlags {
   readonly instance?: string
@@ -46,8 +46,18 @@ async function inspect(
   { instance, passwordFile }: InspectFlags,
   { stdout }: CliContext,
 ): Promise<void> {
-  const house = instance === undefined ? null : openHouse(resolve(instance))
   const password = passwordFile === undefined ? '' : firstLine(readNamedFile(passwordFile))
+  const show = (house: House | null): Promise<void> => showFiles(files, password, house, stdout)
+  if (instance === undefined) await show(null)
+  else await withHouse(resolve(instance), show)
+}
+
+async function showFiles(
+  files: readonly string[],
+  password: string,
+  house: House | null,
+  stdout: NodeJS.WritableStream,
+): Promise<void> {
   for (const file of files) {
     const certificates = read(file, password)
     for (const [index, certificate] of certificates.entries()) {
@@ -84,10 +94,11 @@ interface House {
   readonly trust: TrustSets
 }
 
-function openHouse(instance: string): House {
+async function withHouse(instance: string, use: (house: House) => Promise<void>): Promise<void> {
   requireInstance(instance)
   const settings = settingsOf(instance)
-  return { directory: directoryOf(instance), trust: trustOf(instance, settings) }
+  const trust = trustOf(instance, settings)
+  await withDirectory(instance, settings, (directory) => use({ directory, trust }))
 }
 
 /** The names are taken as verified: what would be, once the path is good; and then whether it is. */

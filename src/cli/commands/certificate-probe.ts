@@ -10,7 +10,7 @@ import { CertificateFault } from '../../certificate/reasons.ts'
 import type { Endpoint } from '../../instance/endpoint.ts'
 import { parseEndpoint } from '../../instance/endpoint.ts'
 import { describe } from '../../policy/describe.ts'
-import type { Attribution } from '../../policy/types.ts'
+import type { Attribution, Peer } from '../../policy/types.ts'
 import { explainReason, isReasonCode } from '../../policy/reasons.ts'
 import { senderOf } from '../../relaying/envelope.ts'
 import { attributeSender } from '../../relaying/gather.ts'
@@ -20,7 +20,7 @@ import { printable } from '../../text/printable.ts'
 import type { CliContext } from '../context.ts'
 import { CommandFailed, UsageError } from '../errors.ts'
 import { readNamedFile } from '../files.ts'
-import { directoryOf, requireInstance, settingsOf, trustOf } from '../instance.ts'
+import { requireInstance, settingsOf, trustOf, withDirectory } from '../instance.ts'
 import type { ProbeResult } from '../smtp-probe.ts'
 import { probe } from '../smtp-probe.ts'
 
@@ -163,14 +163,16 @@ async function concludes(
   presented: Presented | null,
 ): Promise<string[]> {
   requireInstance(instance)
-  const trust = trustOf(instance, settingsOf(instance))
+  const settings = settingsOf(instance)
+  const trust = trustOf(instance, settings)
   if (presented === null) return ['no certificate: only a connector by address can match']
   const verdict = trust.verifierFor().verify(presented.chain)
-  const attribution = await attributeSender(
-    directoryOf(instance),
-    { address: null, certificate: peerCertificateOf(verdict) },
-    senderOf(parseEnvelopeAddress(flags.from)),
-    ({ trust: own }) => peerCertificateOf(trust.verifierFor(own).verify(presented.chain)),
+  const peer: Peer = { address: null, certificate: peerCertificateOf(verdict) }
+  const sender = senderOf(parseEnvelopeAddress(flags.from))
+  const attribution = await withDirectory(instance, settings, (directory) =>
+    attributeSender(directory, peer, sender, ({ trust: own }) =>
+      peerCertificateOf(trust.verifierFor(own).verify(presented.chain)),
+    ),
   )
   return conclusions(attribution)
 }

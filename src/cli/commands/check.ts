@@ -2,11 +2,17 @@
 
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
+import type { Directory } from '../../directory/directory.ts'
+import type { Problem } from '../../directory/model.ts'
 import { formatProblem } from '../../directory/model.ts'
 import { checkInstance } from '../../instance/check.ts'
 import type { CliContext } from '../context.ts'
 import { CommandFailed } from '../errors.ts'
-import { requireInstance } from '../instance.ts'
+import { checkBridges, checkRedis } from '../../instance/check-directory.ts'
+import { REDIS_FILE } from '../../instance/redis-settings.ts'
+import type { Settings } from '../../instance/settings.ts'
+import { redisSettingsOf } from '../../instance/store.ts'
+import { requireInstance, withDirectory } from '../instance.ts'
 import { INSTANCE_OPTION } from '../options.ts'
 
 /**
@@ -19,25 +25,49 @@ export function registerCheck(program: Command, context: CliContext): void {
     .description('check settings and directory without starting; exit code 1 when there are errors')
     .option('--json', 'print every problem as one JSON array')
     .option(...INSTANCE_OPTION)
-    .action((options: { instance: string; json?: boolean }) => {
-      check(resolve(options.instance), options.json === true, context)
+    .action(async (options: { instance: string; json?: boolean }) => {
+      await check(resolve(options.instance), options.json === true, context)
     })
 }
 
-function check(instance: string, json: boolean, { stdout }: CliContext): void {
+async function check(instance: string, json: boolean, { stdout }: CliContext): Promise<void> {
   requireInstance(instance)
-  const { problems, organizations } = checkInstance(instance)
+  const { problems: found, settings } = checkInstance(instance)
+  const problems = [...found]
   const count = (severity: string): number =>
     problems.filter((problem) => problem.severity === severity).length
+  const asked = count('error') > 0 ? null : await ask(instance, settings)
+  problems.push(...(asked?.problems ?? []))
   if (json) stdout.write(`${JSON.stringify(problems)}\n`)
   else {
     for (const problem of problems) stdout.write(`${formatProblem(problem)}\n`)
-    const domains = organizations.reduce((sum, { acceptedDomains }) => sum + acceptedDomains.length, 0)
-    const connectors = organizations.reduce((sum, { inboundConnectors }) => sum + inboundConnectors.length, 0)
-    stdout.write(
-      `${organizations.length} organisations, ${domains} accepted domains, ${connectors} inbound connectors: ${count('error')} errors, ${count('warning')} warnings, ${count('notice')} notices\n`,
-    )
+    const counts = `${count('error')} errors, ${count('warning')} warnings, ${count('notice')} notices`
+    stdout.write(`${asked?.what ?? 'the directory was not asked'}: ${counts}\n`)
   }
   // What is wrong was said above.
   if (count('error') > 0) throw new CommandFailed('')
+}
+
+/** What only the directory itself can say. */
+async function ask(instance: string, settings: Settings): Promise<{ problems: Problem[]; what: string }> {
+  const problems = settings.directory.store === 'redis' ? await checkRedis(redisSettingsOf(instance)) : []
+  try {
+    return await withDirectory(instance, settings, async (directory) => {
+      problems.push(...(await checkBridges(directory)))
+      return { problems, what: describe(directory) }
+    })
+  } catch (error) {
+    if (!(error instanceof CommandFailed)) throw error
+    if (problems.length === 0) {
+      const mend = 'until then mail that needs the directory is answered 451'
+      const place = { file: REDIS_FILE, line: 0, column: 0 }
+      problems.push({ ...place, severity: 'warning', message: error.message, mend })
+    }
+    return { problems, what: 'the directory cannot be asked' }
+  }
+}
+
+function describe(directory: Directory): string {
+  const { organizations, acceptedDomains, inboundConnectors } = directory.summary()
+  return `${organizations} organisations, ${acceptedDomains} accepted domains, ${inboundConnectors} inbound connectors`
 }

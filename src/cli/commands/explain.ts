@@ -20,7 +20,7 @@ import { printable } from '../../text/printable.ts'
 import type { CliContext } from '../context.ts'
 import { CommandFailed, UsageError } from '../errors.ts'
 import { readNamedFile } from '../files.ts'
-import { directoryOf, requireInstance, settingsOf, trustOf } from '../instance.ts'
+import { requireInstance, settingsOf, trustOf, withDirectory } from '../instance.ts'
 import { INSTANCE_OPTION } from '../options.ts'
 
 interface ExplainOptions {
@@ -68,24 +68,22 @@ async function explain(options: ExplainOptions, { stdout }: CliContext): Promise
   const instance = resolve(options.instance)
   requireInstance(instance)
   const settings = settingsOf(instance)
-  const directory = directoryOf(instance)
   const { certificate, certificateFor } = certificateOf(options, instance, settings)
   const peer: Peer = { address, certificate }
 
   const steps: Step[] = []
-  const attribution = await attributeSender(directory, peer, sender, certificateFor)
-  steps.push(...attributionSteps(attribution))
-  const decision = await decideRecipient(
-    directory,
-    {
-      attribution,
+  const { attribution, decision } = await withDirectory(instance, settings, async (directory) => {
+    const attributed = await attributeSender(directory, peer, sender, certificateFor)
+    steps.push(...attributionSteps(attributed))
+    const question = {
+      attribution: attributed,
       recipient,
       settings: settings.relay,
       relayingRespected: false,
       hasRoute: settings.outbound.smartHost !== null,
-    },
-    steps,
-  )
+    }
+    return { attribution: attributed, decision: await decideRecipient(directory, question, steps) }
+  })
   const reply = formatReply(replyFor(decision, settings.replies, 'simulated'))
   if (options.json === true) {
     const { outcome, reason, organization, connector } = decision

@@ -6,10 +6,12 @@ import { join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { formatProblem } from '../../directory/model.ts'
+import { describeConnection } from '../../directory/redis/client.ts'
 import type * as Host from '../../haraka/host.ts'
 import type { CheckResult } from '../../instance/check.ts'
 import { checkInstance } from '../../instance/check.ts'
 import { formatEndpoint } from '../../instance/endpoint.ts'
+import { redisSettingsOf } from '../../instance/store.ts'
 import { prepareInstance } from '../../instance/prepare.ts'
 import type { Sink } from '../../instance/sink.ts'
 import { startSink } from '../../instance/sink.ts'
@@ -117,13 +119,15 @@ function banner(instance: string, { haraka, settings, organizations, trust }: Ch
       `  ${formatEndpoint({ host, port })} (${implicitTls ? 'implicit TLS' : 'STARTTLS'})`,
   )
   const names = organizations.map(({ name }) => name)
+  const inFile = names.length === 0 ? 'none: nobody may relay' : names.join(', ')
+  const { store } = settings.directory
   const route = settings.outbound.smartHost
   return [
     '',
     `connectors: the smarthost is up (${instance}${haraka.workers > 0 ? `, ${haraka.workers} workers` : ''})`,
     'Listening on:',
     ...lines,
-    `Organisations: ${names.length === 0 ? 'none: nobody may relay' : names.join(', ')}`,
+    `Organisations: ${store === 'file' ? inFile : `those in ${describeConnection(redisSettingsOf(instance).reader)}`}`,
     `Trusted CAs for client certificates: ${trust.description.join('; ')}`,
     `Mail leaves through: ${route === null ? 'the MX of each domain' : formatEndpoint(route)}`,
     ...tryLine(instance, settings.demonstration.sink !== null, haraka.listen),

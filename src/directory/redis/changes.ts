@@ -252,15 +252,13 @@ class DomainChanges {
   /** Names that come, go or change. */
   readonly names = new Set<string>()
   readonly #after = new Map<string, AcceptedDomain | undefined>()
-  readonly #removed: AcceptedDomain[] = []
-  readonly #put: AcceptedDomain[] = []
+  readonly #removed: readonly AcceptedDomain[]
+  readonly #put: readonly AcceptedDomain[]
 
   constructor(changes: readonly OrganizationChange[]) {
-    for (const change of changes) {
-      const { added, removed, changed } = domainDifference(change)
-      this.#removed.push(...removed)
-      this.#put.push(...added, ...changed.map(([, after]) => after))
-    }
+    const differences = changes.map((change) => domainDifference(change))
+    this.#removed = differences.flatMap(({ removed }) => removed)
+    this.#put = differences.flatMap(({ added, changed }) => [...added, ...changed.map(([, after]) => after)])
     for (const { domainName } of this.#removed) this.#after.set(domainName, undefined)
     for (const { domainName } of [...this.#removed, ...this.#put]) this.names.add(domainName)
   }
@@ -289,7 +287,7 @@ class DomainChanges {
     const refused = this.#put.flatMap((record) => this.#take(record) ?? [])
     for (const name of new Set([...this.#put.map(({ domainName }) => domainName), ...below])) {
       const record = this.#after.get(name)
-      if (record !== undefined) refused.push(...this.#dissent(record))
+      if (record !== undefined) for (const why of this.#dissent(record)) refused.push(why)
     }
     if (refused.length > 0) throw new ChangeRefused([...new Set(refused)].join('\n'))
   }

@@ -96,12 +96,8 @@ export async function commitChangeset(client: RedisClient, keys: Keys, commit: C
   // In a new epoch every near cache begins anew in any case.
   const begins = base.header?.epoch !== revision.epoch
   const named = begins || changed.length > MOST_NAMED ? '*' : changed.join('\n')
-  const written = await client.eval(
-    SCRIPT,
-    3,
-    keys.header,
-    keys.changes,
-    keys.audit,
+  const fixed: (string | number)[] = [SCRIPT, 3, keys.header, keys.changes, keys.audit]
+  const values: (string | number)[] = [
     base.text,
     writeHeader({ ...counts, ...revision }),
     formatRevision(revision),
@@ -112,14 +108,15 @@ export async function commitChangeset(client: RedisClient, keys: Keys, commit: C
     author.who,
     author.command,
     changeset.audit.length,
-    ...changeset.audit.flatMap(({ organization, record, before, after }) => [
-      organization,
-      record,
-      before,
-      after,
-    ]),
-    ...changeset.steps.flat(),
-  )
+  ]
+  const audit = changeset.audit.flatMap(({ organization, record, before, after }) => [
+    organization,
+    record,
+    before,
+    after,
+  ])
+  // One list, not spread: half a million arguments are more than a call may have.
+  const written = await client.call('eval', fixed.concat(values, audit, changeset.steps.flat()))
   return written === 1
 }
 

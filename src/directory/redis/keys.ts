@@ -14,6 +14,11 @@ export class Keys {
     this.#prefix = `{${prefix}}:`
   }
 
+  /** Matches all keys, as SCAN takes it. */
+  get pattern(): string {
+    return `${this.#prefix}*`
+  }
+
   /** That there is a directory, and at which revision: a string of JSON. */
   get header(): string {
     return `${this.#prefix}header`

@@ -48,6 +48,11 @@ export class Organizations {
     yield* this.#members(this.#keys.organizations)
   }
 
+  /** @returns the names of an organisation's accepted domains, in order */
+  async *domainNames(nameKey: string): AsyncGenerator<string> {
+    yield* this.#members(this.#keys.domainsOf(nameKey))
+  }
+
   /**
    * @param nameKey an organisation
    * @returns it, with its domains and connectors in order of their names; null when there is none
@@ -60,7 +65,7 @@ export class Organizations {
     const { name, comment, revision } = this.#usable(key, () => readOrganizationRecord(json))
     const acceptedDomains: AcceptedDomain[] = []
     let names: string[] = []
-    for await (const domainName of this.#members(this.#keys.domainsOf(nameKey))) {
+    for await (const domainName of this.domainNames(nameKey)) {
       names.push(domainName)
       if (names.length < AT_ONCE) continue
       acceptedDomains.push(...(await this.#ownDomains(names)))

@@ -139,6 +139,19 @@ export class DirectoryWriter {
     return written
   }
 
+  /**
+   * @param verification what `verifyDirectory` found, of this very state
+   * @returns what was written
+   * @throws when somebody else wrote meanwhile
+   */
+  async mend({ base, changeset, counts }: Pick<Commit, 'base' | 'changeset' | 'counts'>): Promise<Written> {
+    const revision = nextRevision(base, this.#epoch(base, base.header === null))
+    if (await this.#isWritten({ base, changeset, counts, revision, author: this.#author })) {
+      return { revision, replicas: await this.#replicated() }
+    }
+    throw new StaleRevision('the directory was changed by somebody else meanwhile: verify it again')
+  }
+
   async #commit(
     prepare: (base: Base, revision: Revision) => Promise<Pick<Commit, 'changeset' | 'counts'>>,
     anew = false,

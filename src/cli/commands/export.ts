@@ -1,0 +1,66 @@
+/** `connectorctl export`: the directory in Redis as a file that `apply` takes. */
+
+import { once } from 'node:events'
+import type { Command } from 'commander'
+import { stringify } from 'yaml'
+import type { AcceptedDomain } from '../../policy/types.ts'
+import type { ConfiguredConnector, Organization } from '../../directory/model.ts'
+import type { CliContext } from '../context.ts'
+import { INSTANCE_OPTION } from '../options.ts'
+import { withWriter } from '../redis.ts'
+
+/**
+ * @param program the program to add the command to
+ * @param context where to write
+ */
+export function registerExport(program: Command, context: CliContext): void {
+  program
+    .command('export')
+    .description('print the directory in Redis in the form of config/organizations.yaml')
+    .option(...INSTANCE_OPTION)
+    .action(async ({ instance }: { instance: string }) => {
+      await withWriter(instance, 'export', async ({ writer }) => {
+        let begun = false
+        for await (const key of writer.organizations.names()) {
+          const stored = await writer.organizations.read(key)
+          if (stored === null) continue
+          if (!begun) context.stdout.write('organizations:\n')
+          begun = true
+          if (!context.stdout.write(item(stored.organization))) await once(context.stdout, 'drain')
+        }
+        if (!begun) context.stdout.write('organizations: []\n')
+      })
+    })
+}
+
+function item({ name, comment, acceptedDomains, inboundConnectors }: Organization): string {
+  const value = {
+    name,
+    ...(comment === null ? {} : { comment }),
+    acceptedDomains: acceptedDomains.map((domain) => asWritten(domain)),
+    inboundConnectors: inboundConnectors.map((connector) => asConnector(connector)),
+  }
+  return stringify([value], { lineWidth: 0, aliasDuplicateObjects: false }).replaceAll(/^(?=.)/gm, '  ')
+}
+
+function asWritten({ organization: _owner, domainName, ...rest }: AcceptedDomain): object {
+  return { domainName, ...withoutDefaults(rest) }
+}
+
+function asConnector({ organization: _owner, name, enabled, trust, ...rest }: ConfiguredConnector): object {
+  const { certificateAuthorities = [], certificatePins = [] } = trust ?? {}
+  const own = { trustedCertificateAuthorities: certificateAuthorities, certificatePins }
+  return { name, ...(enabled ? {} : { enabled }), ...withoutDefaults({ ...rest, ...own }) }
+}
+
+function withoutDefaults(record: object): object {
+  const kept = Object.entries(record).filter(
+    ([key, value]: [string, unknown]) =>
+      value !== null &&
+      value !== false &&
+      value !== 'Authoritative' &&
+      !(Array.isArray(value) && value.length === 0) &&
+      key !== 'key',
+  )
+  return Object.fromEntries(kept)
+}

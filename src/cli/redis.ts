@@ -1,0 +1,62 @@
+/** What commands on the directory in Redis share. */
+
+import { resolve } from 'node:path'
+import { DirectoryWriter } from '../directory/redis/writer.ts'
+import type { Written } from '../directory/redis/writer.ts'
+import { redisSettingsOf, seenBy } from '../instance/store.ts'
+import { CommandFailed } from './errors.ts'
+import { requireInstance, settingsOf } from './instance.ts'
+
+export interface OpenWriter {
+  readonly writer: DirectoryWriter
+  /** Replicas that must have a write. */
+  readonly replicas: number
+}
+
+/**
+ * @param folder what --instance names
+ * @param command what the audit stream says was run
+ * @param use what is done with the directory
+ * @throws CommandFailed with one line when the instance does not keep its directory in Redis, or Redis cannot be used
+ */
+export async function withWriter(
+  folder: string,
+  command: string,
+  use: (open: OpenWriter) => Promise<void>,
+): Promise<void> {
+  const instance = resolve(folder)
+  requireInstance(instance)
+  if (settingsOf(instance).directory.store !== 'redis') {
+    throw new CommandFailed(
+      `the directory of ${instance} is config/organizations.yaml: set [directory] store = redis in config/connectors.ini for one in Redis (a running smarthost notices at its next start)`,
+    )
+  }
+  const failed = (error: unknown): never => {
+    if (error instanceof CommandFailed) throw error
+    throw new CommandFailed(error instanceof Error ? error.message : String(error))
+  }
+  try {
+    const { writer: connection, prefix, replicas } = redisSettingsOf(instance)
+    const seen = seenBy(instance, { warn: () => undefined }).read()
+    const writer = await DirectoryWriter.open({ connection, prefix, replicas, command, seen })
+    try {
+      await use({ writer, replicas })
+    } finally {
+      writer.close()
+    }
+  } catch (error) {
+    failed(error)
+  }
+}
+
+/**
+ * @param written what was written
+ * @param replicas how many replicas must have it
+ * @throws CommandFailed when they do not
+ */
+export function requireReplicas(written: Written, replicas: number): void {
+  if (written.replicas >= replicas) return
+  throw new CommandFailed(
+    `written, not replicated: ${written.replicas} of ${replicas} replicas have it; if the master fails now it may be lost`,
+  )
+}

@@ -1,0 +1,70 @@
+/** The audit stream: who changed what, record by record. */
+
+import type { RedisClient } from './client.ts'
+import type { Keys } from './keys.ts'
+
+export interface Audited {
+  /** The entry's id; its first part is the time in milliseconds since 1970. */
+  readonly id: string
+  readonly revision: string
+  readonly who: string
+  readonly command: string
+  readonly organization: string
+  /** e.g. `accepted-domain contoso.com`. */
+  readonly record: string
+  /** The record's JSON, '' where there was or is none. */
+  readonly before: string
+  readonly after: string
+}
+
+const AT_ONCE = 1_000
+
+export class AuditTrail {
+  readonly #client: RedisClient
+  readonly #keys: Keys
+
+  constructor(client: RedisClient, keys: Keys) {
+    this.#client = client
+    this.#keys = keys
+  }
+
+  /** @returns its entries, the newest first */
+  async *entries(): AsyncGenerator<Audited> {
+    let from = '+'
+    for (;;) {
+      const some = await this.#client.xrevrange(this.#keys.audit, from, '-', 'COUNT', AT_ONCE)
+      for (const entry of some) yield auditedOf(entry)
+      const last = some.at(-1)
+      if (last === undefined || some.length < AT_ONCE) return
+      from = `(${last[0]}`
+    }
+  }
+
+  /**
+   * @param record e.g. `accepted-domain contoso.com`, without regard to case
+   * @returns its JSON as it was written last; null when the stream does not reach back to it
+   */
+  async lastOf(record: string): Promise<string | null> {
+    for await (const entry of this.entries()) {
+      if (entry.record.toLowerCase() === record.toLowerCase()) return entry.after
+    }
+    return null
+  }
+}
+
+function auditedOf([id, fields]: readonly [string, readonly string[]]): Audited {
+  const values = new Map<string, string>()
+  for (let index = 0; index + 1 < fields.length; index += 2)
+    values.set(fields[index] ?? '', fields[index + 1] ?? '')
+  const value = (name: string): string => values.get(name) ?? ''
+  return {
+    id,
+    revision: value('revision'),
+    who: value('who'),
+    command: value('command'),
+    organization: value('organization'),
+    record: value('record'),
+    before: value('before'),
+    after: value('after'),
+  }
+}

@@ -1,0 +1,118 @@
+/** What `apply` is going to do, worked out before anything is done, and then done group by group. */
+
+import type { Organization } from '../model.ts'
+import { nameKey } from '../model.ts'
+import { connectorDifference, domainDifference } from './changes.ts'
+import type { DirectoryWriter, WantedOrganization, Written } from './writer.ts'
+
+/** What becomes of one organisation. */
+export interface PlannedOrganization {
+  readonly nameKey: string
+  readonly name: string
+  readonly kind: 'added' | 'changed' | 'removed'
+  /** Its revision when the plan was made; null when it was not there. */
+  readonly expected: string | null
+  /** Lines for people: `+ accepted-domain contoso.com`. */
+  readonly lines: readonly string[]
+  /** Records that differ. */
+  readonly count: number
+  readonly removedDomains: readonly string[]
+  readonly addedDomains: readonly string[]
+}
+
+/** Lines that are shown of one organisation. */
+const MOST_LINES = 100
+
+/**
+ * @param before as it stands in Redis, with its revision; null when it is not there
+ * @param after as it shall be; null when it shall not be
+ * @returns what becomes of it, or null when it is the same
+ */
+export function planOrganization(
+  before: { readonly organization: Organization; readonly revision: string } | null,
+  after: Organization | null,
+): PlannedOrganization | null {
+  const named = after ?? before?.organization
+  if (named === undefined) return null
+  const change = { before: before?.organization ?? null, after }
+  const domains = domainDifference(change)
+  const connectors = connectorDifference(change)
+  const itself = before?.organization.comment !== after?.comment || before?.organization.name !== after?.name
+  const marks = [
+    ['-', domains.removed, connectors.removed],
+    ['~', domains.changed.map(([, to]) => to), connectors.changed.map(([, to]) => to)],
+    ['+', domains.added, connectors.added],
+  ] as const
+  const lines = marks.flatMap(([mark, ofDomains, ofConnectors]) => [
+    ...ofDomains.slice(0, MOST_LINES).map(({ domainName }) => `${mark} accepted-domain ${domainName}`),
+    ...ofConnectors.slice(0, MOST_LINES).map(({ name }) => `${mark} inbound-connector ${name}`),
+  ])
+  const count = marks.reduce((sum, [, left, right]) => sum + left.length + right.length, 0)
+  const kind = before === null ? 'added' : after === null ? 'removed' : 'changed'
+  if (kind === 'changed' && count === 0 && !itself) return null
+  return {
+    nameKey: nameKey(named.name),
+    name: named.name,
+    kind,
+    expected: before?.revision ?? null,
+    lines: lines.slice(0, MOST_LINES),
+    count: count + (itself ? 1 : 0),
+    removedDomains: domains.removed.map(({ domainName }) => domainName),
+    addedDomains: kind === 'removed' ? [] : domains.added.map(({ domainName }) => domainName),
+  }
+}
+
+/**
+ * Organisations between which a domain moves are written at once: in between it would belong to nobody, and its mail
+ * be refused.
+ * @param planned everything that changes; removals are written first
+ * @returns it in groups
+ */
+export function groupPlan(planned: readonly PlannedOrganization[]): PlannedOrganization[][] {
+  const removedBy = new Map<string, PlannedOrganization>()
+  for (const item of planned) for (const name of item.removedDomains) removedBy.set(name, item)
+  const groups = new Map(planned.map((item) => [item, [item]]))
+  for (const item of removedBy.size === 0 ? [] : planned) {
+    for (const name of item.addedDomains) {
+      const giver = removedBy.get(name)
+      if (giver !== undefined) unite(groups, item, giver)
+    }
+  }
+  const distinct = [...new Set(groups.values())]
+  const first = (group: readonly PlannedOrganization[]): number =>
+    group.every(({ kind }) => kind === 'removed') ? 0 : 1
+  return distinct.toSorted((left, right) => first(left) - first(right))
+}
+
+function unite(
+  groups: Map<PlannedOrganization, PlannedOrganization[]>,
+  left: PlannedOrganization,
+  right: PlannedOrganization,
+): void {
+  const [one, other] = [groups.get(left) ?? [], groups.get(right) ?? []]
+  if (one === other) return
+  for (const item of other) {
+    one.push(item)
+    groups.set(item, one)
+  }
+}
+
+/**
+ * @param writer the directory
+ * @param group organisations that change at once
+ * @param organizations them as they shall be, by `nameKey`
+ * @returns what was written
+ * @throws as `DirectoryWriter.replace`
+ */
+export function writeGroup(
+  writer: DirectoryWriter,
+  group: readonly PlannedOrganization[],
+  organizations: ReadonlyMap<string, Organization>,
+): Promise<Written | null> {
+  const wanted: WantedOrganization[] = group.map(({ nameKey: key, kind, expected }) => ({
+    nameKey: key,
+    after: kind === 'removed' ? null : (organizations.get(key) ?? null),
+    expected,
+  }))
+  return writer.replace(wanted)
+}
