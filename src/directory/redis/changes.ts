@@ -108,9 +108,11 @@ export async function changesetFor(
   const domains = new DomainChanges(changes)
   await domains.check(store)
   const tally = new Tally(counts ?? NONE)
+  // Removals of all first: another organisation of the same write may take the domain.
+  for (const change of changes) removeDomains(write, keys, domainDifference(change), tally)
   for (const change of changes) {
     changeOrganization(write, keys, change, revision, tally)
-    changeDomains(write, keys, domainDifference(change), tally)
+    putDomains(write, keys, domainDifference(change), tally)
     changeConnectors(write, keys, connectorDifference(change), tally)
   }
   await changeIndexes(write, keys, changes, domains, store)
@@ -142,33 +144,42 @@ function changeOrganization(
   tally.organizations += after === null ? -1 : 1
 }
 
-function changeDomains(
+function removeDomains(
   write: Changeset,
   keys: Keys,
-  { added, removed, changed }: Difference<AcceptedDomain>,
+  { removed }: Difference<AcceptedDomain>,
+  tally: Tally,
+): void {
+  for (const record of removed) {
+    write.record(keys.domain(record.domainName), null)
+    listDomain(write, keys, record, false)
+    auditRecord(write, `accepted-domain ${record.domainName}`, record, null)
+    tally.acceptedDomains--
+  }
+}
+
+function putDomains(
+  write: Changeset,
+  keys: Keys,
+  { added, changed }: Difference<AcceptedDomain>,
   tally: Tally,
 ): void {
   const put = (record: AcceptedDomain, before: AcceptedDomain | null): void => {
     write.record(keys.domain(record.domainName), writeRecord(record))
     auditRecord(write, `accepted-domain ${record.domainName}`, before, record)
   }
-  const list = (record: AcceptedDomain, present: boolean): void => {
-    write.member(keys.domainsOf(nameKey(record.organization)), record.domainName, present)
-    for (const name of registrableAbove(record.domainName)) {
-      write.member(keys.subdomains(name), record.domainName, present)
-    }
-    tally.acceptedDomains += present ? 1 : -1
-  }
-  // Removals first: another organisation of the same write may take the domain.
-  for (const record of removed) {
-    write.record(keys.domain(record.domainName), null)
-    list(record, false)
-    auditRecord(write, `accepted-domain ${record.domainName}`, record, null)
-  }
   for (const [before, record] of changed) put(record, before)
   for (const record of added) {
     put(record, null)
-    list(record, true)
+    listDomain(write, keys, record, true)
+    tally.acceptedDomains++
+  }
+}
+
+function listDomain(write: Changeset, keys: Keys, record: AcceptedDomain, present: boolean): void {
+  write.member(keys.domainsOf(nameKey(record.organization)), record.domainName, present)
+  for (const name of registrableAbove(record.domainName)) {
+    write.member(keys.subdomains(name), record.domainName, present)
   }
 }
 

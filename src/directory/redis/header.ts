@@ -57,9 +57,10 @@ export function readHeader(json: string): Header {
  * @returns its JSON
  */
 export function writeHeader(header: Header): string {
-  const { prefixLengths, ...rest } = header
+  const { epoch, number, id, organizations, acceptedDomains, inboundConnectors, prefixLengths } = header
+  const counts = { organizations, acceptedDomains, inboundConnectors }
   const pairs = { 4: pairsOf(prefixLengths[4]), 6: pairsOf(prefixLengths[6]) }
-  return JSON.stringify({ v: 1, ...rest, prefixLengths: pairs })
+  return JSON.stringify({ v: 1, epoch, number, id, ...counts, prefixLengths: pairs })
 }
 
 /** Longest first, as they are looked up. */

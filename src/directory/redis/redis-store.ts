@@ -67,7 +67,10 @@ class RedisStore implements Directory {
     const { connection, prefix, cache, log, pollMilliseconds = 200 } = options
     this.#client = createClient(connection, connection.commandTimeout)
     // Each failed attempt to connect; what it means is logged once, by the watch.
-    this.#client.on('error', () => undefined)
+    let lastFailure: string | null = null
+    this.#client.on('error', (error: unknown) => {
+      lastFailure = whyOf(error)
+    })
     this.#keys = new Keys(prefix)
     this.#cache = new NearCache(cache.maxBytes)
     const place = describeConnection(connection)
@@ -91,10 +94,12 @@ class RedisStore implements Directory {
       },
       onReach: (why) => {
         const seconds = cache.ttlMilliseconds / 1000
-        if (why === null) log.info(`${place} answers again`)
-        else {
+        if (why === null) {
+          lastFailure = null
+          log.info(`${place} answers again`)
+        } else {
           log.error(
-            `${place} cannot be asked: ${printable(why)}; what is remembered is used for ${seconds} s, everything else is answered 451`,
+            `${place} cannot be asked: ${printable(lastFailure ?? why)}; what is remembered is used for ${seconds} s, everything else is answered 451`,
           )
         }
       },
