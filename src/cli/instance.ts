@@ -68,8 +68,8 @@ export async function withDirectory<T>(
 
 /** What the server believes counts here, too, but it is the server's to remember: another user could not read it. */
 function asked(instance: string, log: Pick<StoreLog, 'warn'>): SeenRevision {
-  const { read } = seenBy(instance, log)
-  return { read, write: () => undefined }
+  const seen = seenBy(instance, log)
+  return { read: () => seen.read(), write: () => undefined }
 }
 
 /**

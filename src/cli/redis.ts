@@ -31,10 +31,6 @@ export async function withWriter(
       `the directory of ${instance} is config/organizations.yaml: set [directory] store = redis in config/connectors.ini for one in Redis (a running smarthost notices at its next start)`,
     )
   }
-  const failed = (error: unknown): never => {
-    if (error instanceof CommandFailed) throw error
-    throw new CommandFailed(error instanceof Error ? error.message : String(error))
-  }
   try {
     const { writer: connection, prefix, replicas } = redisSettingsOf(instance)
     const seen = seenBy(instance, { warn: () => undefined }).read()
@@ -45,7 +41,8 @@ export async function withWriter(
       writer.close()
     }
   } catch (error) {
-    failed(error)
+    if (error instanceof CommandFailed) throw error
+    throw new CommandFailed(error instanceof Error ? error.message : String(error))
   }
 }
 

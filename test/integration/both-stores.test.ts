@@ -114,7 +114,13 @@ async function contents(server: RedisServer, prefix: string): Promise<Record<str
 }
 
 function withoutRevision(json: string): unknown {
-  const { revision, epoch, number, id, ...rest } = JSON.parse(json) as Record<string, unknown>
+  const {
+    revision: _revision,
+    epoch: _epoch,
+    number: _number,
+    id: _id,
+    ...rest
+  } = JSON.parse(json) as Record<string, unknown>
   return rest
 }
 

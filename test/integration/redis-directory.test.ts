@@ -319,7 +319,7 @@ describe('a smarthost on a directory in Redis', () => {
         return connectorctl('apply', await file(t, text), '--yes', '--instance', node.folder)
       }),
     )
-    assert.deepEqual(ended.map(({ code }) => code).toSorted(), [0, 1])
+    assert.deepEqual(new Set(ended.map(({ code }) => code)), new Set([0, 1]))
     assert.match(ended.map(({ stderr }) => stderr).join(''), /shared\.example is registered already/)
   })
 

@@ -82,7 +82,7 @@ function difference<T extends object>(
 /** The same text for the same record, whatever the order of its properties and lists. */
 function canonical(record: object): string {
   return JSON.stringify(record, (_key, value: unknown) => {
-    if (Array.isArray(value)) return value.toSorted()
+    if (Array.isArray(value)) return value.toSorted((left, right) => (String(left) < String(right) ? -1 : 1))
     if (typeof value !== 'object' || value === null) return value
     return Object.fromEntries(Object.entries(value).toSorted(([left], [right]) => (left < right ? -1 : 1)))
   })
@@ -129,11 +129,10 @@ function changeOrganization(
   const organization = after ?? before
   if (organization === null) return
   const key = nameKey(organization.name)
-  const record = (of: Organization | null): string =>
-    of === null ? '' : writeRecord({ name: of.name, comment: of.comment })
-  if (record(before) !== record(after)) {
+  const [was, is] = [organizationJson(before), organizationJson(after)]
+  if (was !== is) {
     const names = { organization: organization.name, record: `organization ${organization.name}` }
-    write.audit.push({ ...names, before: record(before), after: record(after) })
+    write.audit.push({ ...names, before: was, after: is })
   }
   write.keep(
     keys.organization(key),
@@ -142,6 +141,10 @@ function changeOrganization(
   if ((before === null) === (after === null)) return
   write.member(keys.organizations, key, after !== null)
   tally.organizations += after === null ? -1 : 1
+}
+
+function organizationJson(of: Organization | null): string {
+  return of === null ? '' : writeRecord({ name: of.name, comment: of.comment })
 }
 
 function removeDomains(
@@ -212,8 +215,11 @@ function auditRecord(
   after: AcceptedDomain | ConfiguredConnector | null,
 ): void {
   const { organization = '' } = after ?? before ?? {}
-  const json = (of: object | null): string => (of === null ? '' : writeRecord(of))
-  write.audit.push({ organization, record, before: json(before), after: json(after) })
+  write.audit.push({ organization, record, before: recordJson(before), after: recordJson(after) })
+}
+
+function recordJson(of: object | null): string {
+  return of === null ? '' : writeRecord(of)
 }
 
 /** Entries of connectors that change, and of connectors whose certificate domain does. */

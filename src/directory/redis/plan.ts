@@ -1,7 +1,9 @@
 /** What `apply` is going to do, worked out before anything is done, and then done group by group. */
 
-import type { Organization } from '../model.ts'
+import type { AcceptedDomain } from '../../policy/types.ts'
+import type { ConfiguredConnector, Organization } from '../model.ts'
 import { nameKey } from '../model.ts'
+import type { Difference, OrganizationChange } from './changes.ts'
 import { connectorDifference, domainDifference } from './changes.ts'
 import type { DirectoryWriter, WantedOrganization, Written } from './writer.ts'
 
@@ -37,7 +39,30 @@ export function planOrganization(
   const change = { before: before?.organization ?? null, after }
   const domains = domainDifference(change)
   const connectors = connectorDifference(change)
-  const itself = before?.organization.comment !== after?.comment || before?.organization.name !== after?.name
+  const itself = isOtherwiseNamed(change) ? 1 : 0
+  const count = itself + sizeOf(domains) + sizeOf(connectors)
+  if (count === 0) return null
+  return {
+    nameKey: nameKey(named.name),
+    name: named.name,
+    kind: before === null ? 'added' : after === null ? 'removed' : 'changed',
+    expected: before?.revision ?? null,
+    lines: linesOf(domains, connectors),
+    count,
+    removedDomains: domains.removed.map(({ domainName }) => domainName),
+    addedDomains: domains.added.map(({ domainName }) => domainName),
+  }
+}
+
+function isOtherwiseNamed({ before, after }: OrganizationChange): boolean {
+  return before?.comment !== after?.comment || before?.name !== after?.name
+}
+
+function sizeOf({ added, removed, changed }: Difference<unknown>): number {
+  return added.length + removed.length + changed.length
+}
+
+function linesOf(domains: Difference<AcceptedDomain>, connectors: Difference<ConfiguredConnector>): string[] {
   const marks = [
     ['-', domains.removed, connectors.removed],
     ['~', domains.changed.map(([, to]) => to), connectors.changed.map(([, to]) => to)],
@@ -47,19 +72,7 @@ export function planOrganization(
     ...ofDomains.slice(0, MOST_LINES).map(({ domainName }) => `${mark} accepted-domain ${domainName}`),
     ...ofConnectors.slice(0, MOST_LINES).map(({ name }) => `${mark} inbound-connector ${name}`),
   ])
-  const count = marks.reduce((sum, [, left, right]) => sum + left.length + right.length, 0)
-  const kind = before === null ? 'added' : after === null ? 'removed' : 'changed'
-  if (kind === 'changed' && count === 0 && !itself) return null
-  return {
-    nameKey: nameKey(named.name),
-    name: named.name,
-    kind,
-    expected: before?.revision ?? null,
-    lines: lines.slice(0, MOST_LINES),
-    count: count + (itself ? 1 : 0),
-    removedDomains: domains.removed.map(({ domainName }) => domainName),
-    addedDomains: kind === 'removed' ? [] : domains.added.map(({ domainName }) => domainName),
-  }
+  return lines.slice(0, MOST_LINES)
 }
 
 /**

@@ -11,7 +11,7 @@ import type { ConfiguredConnector } from '../model.ts'
 const FORM = 1
 
 /** A record that cannot be used; the message says why, as the end of a sentence. */
-export class UnreadableRecord extends Error {
+class UnreadableRecord extends Error {
   override readonly name = 'UnreadableRecord'
 }
 

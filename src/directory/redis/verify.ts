@@ -260,7 +260,7 @@ function isSame(keys: Keys, key: string, have: Content, want: Content): boolean 
 
 function text(content: Content): string {
   if (typeof content === 'string') return content
-  return JSON.stringify([...content].toSorted())
+  return JSON.stringify([...content].toSorted((left, right) => (String(left) < String(right) ? -1 : 1)))
 }
 
 function put(mend: Changeset, key: string, want: Content | undefined, have: Content | undefined): void {

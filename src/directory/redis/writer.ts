@@ -3,7 +3,6 @@
 import { hostname, userInfo } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Organization } from '../model.ts'
-import { nameKey } from '../model.ts'
 import type { RedisClient, RedisConnection } from './client.ts'
 import { createClient, describeConnection } from './client.ts'
 import { ChangeRefused, changesetFor } from './changes.ts'
@@ -42,7 +41,7 @@ export interface Written {
 }
 
 /** Somebody else changed an organisation after it was looked at. */
-export class StaleRevision extends Error {
+class StaleRevision extends Error {
   override readonly name = 'StaleRevision'
 }
 
@@ -230,15 +229,6 @@ function refusal(error: Error): Error {
     })
   }
   return new Error(`Redis refused the change: ${message}`, { cause: error })
-}
-
-/**
- * @param organization an organisation
- * @param expected its revision as it was looked at, null when it was not there
- * @returns what `replace` takes
- */
-export function wantedAs(organization: Organization, expected: string | null): WantedOrganization {
-  return { nameKey: nameKey(organization.name), after: organization, expected }
 }
 
 /** For `directory accept` and others: the header's words for people. */
