@@ -187,6 +187,10 @@ function tlsOf(
   const read = (name: string, file: string): string | undefined => {
     if (file === '') return undefined
     const content = contentOf(config, file)
+    // OpenSSL takes a file without any certificate, and then trusts nobody.
+    if (typeof content === 'string' && name !== 'key' && !content.includes('-----BEGIN CERTIFICATE-----')) {
+      report('tls', name, `names ${printable(file)}, which holds no certificate`, 'name a PEM file')
+    }
     if (typeof content === 'string') return content
     report('tls', name, content.why, 'name a PEM file that the server may read')
     return undefined
