@@ -2,6 +2,7 @@
 
 import forge from 'node-forge'
 import { CertificateFault } from './reasons.ts'
+import { messageOf } from '../text/message-of.ts'
 
 const { asn1, pkcs12, pki } = forge
 const CERT_BAG = '1.2.840.113549.1.12.10.1.3'
@@ -28,7 +29,7 @@ export function certificatesInPkcs12(bytes: Buffer, password: string): Buffer[] 
     const tree = asn1.fromDer(bytes.toString('latin1'))
     bags = pkcs12.pkcs12FromAsn1(tree, false, password).getBags({ bagType: CERT_BAG })[CERT_BAG] ?? []
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
+    const why = messageOf(error)
     if (!/password|mac/i.test(why)) throw new CertificateFault('unreadable-file', `it cannot be read: ${why}`)
     const mend = password === '' ? 'give it with --password-file' : 'the one that was given does not fit'
     throw new CertificateFault('unreadable-file', `it is protected by a password: ${mend}`)

@@ -13,6 +13,7 @@ import { readSettings } from '../instance/settings.ts'
 import { openDirectory, seenBy } from '../instance/store.ts'
 import { loadTrust } from '../instance/trust.ts'
 import { CommandFailed } from './errors.ts'
+import { messageOf } from '../text/message-of.ts'
 
 /**
  * @param folder what --instance names
@@ -54,7 +55,7 @@ export async function withDirectory<T>(
   const log = { info: () => undefined, warn: () => undefined, error: complain }
   const directory = await openDirectory(instance, settings, log, asked(instance, log)).catch(
     (error: unknown) => {
-      throw new CommandFailed(error instanceof Error ? error.message : String(error))
+      throw new CommandFailed(messageOf(error))
     },
   )
   try {

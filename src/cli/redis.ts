@@ -6,6 +6,7 @@ import type { Written } from '../directory/redis/writer.ts'
 import { redisSettingsOf, seenBy } from '../instance/store.ts'
 import { CommandFailed } from './errors.ts'
 import { requireInstance, settingsOf } from './instance.ts'
+import { messageOf } from '../text/message-of.ts'
 
 export interface OpenWriter {
   readonly writer: DirectoryWriter
@@ -42,7 +43,7 @@ export async function withWriter(
     }
   } catch (error) {
     if (error instanceof CommandFailed) throw error
-    throw new CommandFailed(error instanceof Error ? error.message : String(error))
+    throw new CommandFailed(messageOf(error))
   }
 }
 

@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import { connect } from 'node:net'
 import type { PeerCertificate, TLSSocket } from 'node:tls'
 import { connect as connectTls } from 'node:tls'
+import { messageOf } from '../text/message-of.ts'
 
 export interface ProbeOptions {
   readonly host: string
@@ -49,7 +50,7 @@ export async function probe(options: ProbeOptions): Promise<ProbeResult> {
   try {
     reply = await conversation.run()
   } catch (error) {
-    failure = error instanceof Error ? error.message : String(error)
+    failure = messageOf(error)
   } finally {
     conversation.close()
   }

@@ -11,6 +11,7 @@ import { buildDirectory } from './memory-directory.ts'
 import type { Organization, Problem } from './model.ts'
 import { formatProblem } from './model.ts'
 import { parseOrganizations } from './schema.ts'
+import { messageOf } from '../text/message-of.ts'
 
 /** Problems that are logged for one save; `connectorctl check` shows them all. */
 const MOST_PROBLEMS = 20
@@ -251,7 +252,7 @@ async function stateOf(path: string): Promise<string> {
 }
 
 function whyOf(error: unknown): string {
-  return printable(error instanceof Error ? error.message : String(error))
+  return printable(messageOf(error))
 }
 
 /** Notices are for `connectorctl check`: nobody wants them in the log at every save. */

@@ -9,6 +9,7 @@ import type { ReplyTexts } from '../policy/replies.ts'
 import { replyFor } from '../policy/replies.ts'
 import { toDsn } from './dsn.ts'
 import type { Connection, Next, Plugin } from './types.ts'
+import { messageOf } from '../text/message-of.ts'
 
 /** How a handler answers: a code of haraka-constants and a message or DSN; nothing means "go on". */
 export interface HookAnswer {
@@ -62,7 +63,7 @@ function afterError(plugin: Plugin, name: string, subject: unknown, error: unkno
     return { code: constants.denysoft, message: DSN.create(451, 'Temporary failure, try again later', 3, 0) }
   }
   connection.logcrit({ name }, line)
-  connection.results.add({ name }, { err: error instanceof Error ? error.message : String(error) })
+  connection.results.add({ name }, { err: messageOf(error) })
   const id = connection.transaction?.uuid ?? connection.uuid
   return {
     code: constants.denysoft,

@@ -18,6 +18,7 @@ import { openJournal } from '../journal/writer.ts'
 import type { HarakaModules } from './mends.ts'
 import type { Plugin } from './types.ts'
 import { join } from 'node:path'
+import { messageOf } from '../text/message-of.ts'
 
 export interface Service {
   readonly instance: string
@@ -121,5 +122,5 @@ function reread(plugin: Plugin, instance: string, inForce: Settings): Settings {
 
 /** The answer of an init hook that could not do its work: Haraka ends with exit code 1. */
 export function initFailure(error: unknown): { readonly code: number; readonly message: string } {
-  return { code: constants.deny, message: error instanceof Error ? error.message : String(error) }
+  return { code: constants.deny, message: messageOf(error) }
 }

@@ -11,6 +11,7 @@ import { watchFiles } from '../instance/watch-files.ts'
 import { printable } from '../text/printable.ts'
 import type { TlsContexts } from './tls.ts'
 import type { Connection, Plugin, ServerModule } from './types.ts'
+import { messageOf } from '../text/message-of.ts'
 
 /**
  * Watches the key and the certificate of the server. Renewing them is two writes: while they do not fit each other,
@@ -45,7 +46,7 @@ export function watchServerCertificate(
         for (const listener of tlsListeners(server)) listener.setSecureContext(options)
         plugin.lognotice(`the server's certificate is in force: ${describe(pair.cert)}`)
       } catch (error) {
-        const why = error instanceof Error ? error.message : String(error)
+        const why = messageOf(error)
         plugin.logerror(
           `the server's key or certificate was changed and is not used, those before stay in force: ${printable(why)}`,
         )

@@ -8,6 +8,7 @@ import { constants as cryptoConstants } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import type { SecureContext, SecureContextOptions } from 'node:tls'
 import type { Logger, TlsOptions, TlsSocketModule } from './types.ts'
+import { messageOf } from '../text/message-of.ts'
 
 /** A resumed session has the leaf without its intermediates: every handshake is a whole one. */
 const NO_RESUMPTION = cryptoConstants.SSL_OP_NO_TICKET
@@ -90,7 +91,7 @@ function contextFor(options: TlsOptions, name: string, log: Pick<Logger, 'logerr
     return createSecureContext(contextOptions(options))
   } catch (error) {
     log.logerror(
-      `no TLS with the certificate ${name === '*' ? 'in config/tls_cert.pem' : `for ${name} in config/tls/`}: ${error instanceof Error ? error.message : String(error)}`,
+      `no TLS with the certificate ${name === '*' ? 'in config/tls_cert.pem' : `for ${name} in config/tls/`}: ${messageOf(error)}`,
     )
     return null
   }

@@ -8,6 +8,7 @@ import { isUnknown } from '../policy/attribute.ts'
 import { printable } from '../text/printable.ts'
 import type { RedisSettings } from './redis-settings.ts'
 import { REDIS_FILE } from './redis-settings.ts'
+import { messageOf } from '../text/message-of.ts'
 
 /** The gateways that Docker gives its own networks, from which its NAT makes every client seem to connect. */
 const BRIDGES = Array.from({ length: 16 }, (_none, index) => `172.${16 + index}.0.1`)
@@ -43,7 +44,7 @@ export async function checkRedis({ reader }: RedisSettings): Promise<Problem[]> 
     await client.connect()
     return await policies(client)
   } catch (error) {
-    const why = printable(error instanceof Error ? error.message : String(error))
+    const why = printable(messageOf(error))
     const message = `${describeConnection(reader)} cannot be asked: ${why}`
     return [warning(REDIS_FILE, message, 'until it can, mail that needs the directory is answered 451')]
   } finally {

@@ -11,6 +11,7 @@ import { printable } from '../text/printable.ts'
 import { parseEndpoint } from './endpoint.ts'
 import type { Ini } from './ini.ts'
 import { count, flag, iniProblem, list, readIniFile, text } from './ini-schema.ts'
+import { messageOf } from '../text/message-of.ts'
 
 export interface RedisSettings {
   /** As a mail node. */
@@ -203,7 +204,7 @@ function tlsOf(
   try {
     createSecureContext(options)
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
+    const why = messageOf(error)
     report('tls', 'enabled', `cannot be: ${printable(why)}`, 'mend the files in ca, cert and key')
   }
   return { ...options, ...(serverName === '' ? {} : { servername: serverName }) }

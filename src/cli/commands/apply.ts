@@ -16,6 +16,7 @@ import { INSTANCE_OPTION } from '../options.ts'
 import type { OpenWriter } from '../redis.ts'
 import { requireReplicas, withWriter } from '../redis.ts'
 import { agreed, Progress } from '../terminal.ts'
+import { messageOf } from '../../text/message-of.ts'
 
 interface ApplyOptions {
   readonly instance: string
@@ -159,7 +160,7 @@ async function carryOut(
       work.done === 0
         ? 'nothing was changed'
         : `${work.done} of ${planned.length} organisations were changed, the others are as they were; run it again`
-    throw new CommandFailed(`${error instanceof Error ? error.message : String(error)}\n${done}`)
+    throw new CommandFailed(`${messageOf(error)}\n${done}`)
   } finally {
     progress.done()
   }

@@ -16,6 +16,7 @@ import { parseEnvelopeAddress } from '../../relaying/parse-address.ts'
 import { recipientOf, senderOf } from '../../relaying/envelope.ts'
 import { normalizePresentedName } from '../../text/certificate-name.ts'
 import { normalizeAddress } from '../../text/ip-address.ts'
+import { messageOf } from '../../text/message-of.ts'
 import { printable } from '../../text/printable.ts'
 import type { CliContext } from '../context.ts'
 import { CommandFailed, UsageError } from '../errors.ts'
@@ -109,7 +110,7 @@ function parseAddress(flag: string, text: string): ReturnType<typeof parseEnvelo
   try {
     return parseEnvelopeAddress(text)
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
+    const why = messageOf(error)
     throw new UsageError(`${flag} ${JSON.stringify(printable(text))} is no mail address: ${printable(why)}`)
   }
 }

@@ -8,6 +8,7 @@ import type { InitOptions } from '../../instance/init.ts'
 import { initInstance } from '../../instance/init.ts'
 import { groupId, idOf } from '../../instance/prepare.ts'
 import { normalizeDomain } from '../../text/domain-name.ts'
+import { messageOf } from '../../text/message-of.ts'
 import { printable } from '../../text/printable.ts'
 import type { CliContext } from '../context.ts'
 import { CommandFailed, UsageError } from '../errors.ts'
@@ -58,7 +59,7 @@ async function init(folder: string, flags: Flags, { stdout }: CliContext): Promi
     const made = await initInstance(folder, options)
     stdout.write(`made in ${folder}: ${made.join('; ')}\n`)
   } catch (error) {
-    throw new CommandFailed(error instanceof Error ? error.message : String(error))
+    throw new CommandFailed(messageOf(error))
   }
   const { smtp, smtps, demo } = options
   stdout.write(

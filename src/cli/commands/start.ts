@@ -18,6 +18,7 @@ import { startSink } from '../../instance/sink.ts'
 import type { CliContext } from '../context.ts'
 import { CommandFailed } from '../errors.ts'
 import { INSTANCE_OPTION } from '../options.ts'
+import { messageOf } from '../../text/message-of.ts'
 
 /**
  * @param program the program to add the command to
@@ -35,7 +36,7 @@ export function registerStart(program: Command, context: CliContext): void {
 
 async function start(instance: string, context: CliContext): Promise<void> {
   const made = await prepareInstance(instance).catch((error: unknown) => {
-    throw new CommandFailed(error instanceof Error ? error.message : String(error))
+    throw new CommandFailed(messageOf(error))
   })
   for (const line of made) context.stdout.write(`made ${line}\n`)
   const result = checkInstance(instance)

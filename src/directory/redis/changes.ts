@@ -79,11 +79,10 @@ function difference<T extends object>(
   return { added, removed: [...old.values()], changed }
 }
 
-/** The same text for the same record, whatever the order of its properties and lists. */
+/** The same text for the same record, whatever the order of its properties; lists keep theirs, as export does. */
 function canonical(record: object): string {
   return JSON.stringify(record, (_key, value: unknown) => {
-    if (Array.isArray(value)) return value.toSorted((left, right) => (String(left) < String(right) ? -1 : 1))
-    if (typeof value !== 'object' || value === null) return value
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
     return Object.fromEntries(Object.entries(value).toSorted(([left], [right]) => (left < right ? -1 : 1)))
   })
 }

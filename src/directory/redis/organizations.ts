@@ -8,6 +8,7 @@ import { readHeader } from './header.ts'
 import type { Keys } from './keys.ts'
 import type { IndexEntry } from './records.ts'
 import { readConnectorRecord, readDomainRecord, readIndexEntry, readOrganizationRecord } from './records.ts'
+import { messageOf } from '../../text/message-of.ts'
 
 /** Keys or members that are read at once. */
 const AT_ONCE = 1_000
@@ -162,7 +163,7 @@ export class Organizations {
     try {
       return read()
     } catch (error) {
-      throw this.#damaged(key, error instanceof Error ? error.message : String(error), error)
+      throw this.#damaged(key, messageOf(error), error)
     }
   }
 

@@ -17,6 +17,7 @@ import { NearCache } from './near-cache.ts'
 import { readDomainRecord, readIndexEntry } from './records.ts'
 import type { SeenRevision } from './watch.ts'
 import { DirectoryWatch } from './watch.ts'
+import { messageOf } from '../../text/message-of.ts'
 
 export interface RedisStoreOptions {
   readonly connection: RedisConnection
@@ -69,7 +70,7 @@ class RedisStore implements Directory {
     // Each failed attempt to connect; what it means is logged once, by the watch.
     let lastFailure: string | null = null
     this.#client.on('error', (error: unknown) => {
-      lastFailure = whyOf(error)
+      lastFailure = messageOf(error)
     })
     this.#keys = new Keys(prefix)
     this.#cache = new NearCache(cache.maxBytes)
@@ -140,7 +141,7 @@ class RedisStore implements Directory {
       } catch (error) {
         // Redis went away just now: what was too old to use may be good enough from here on.
         const wentAway = attempt === 0 && this.#watch.unreachable !== null
-        if (!(error instanceof Changed) && !wentAway) return unknown(whyOf(error))
+        if (!(error instanceof Changed) && !wentAway) return unknown(messageOf(error))
       }
     }
     return unknown('the directory in Redis changed faster than it could be read')
@@ -201,7 +202,7 @@ class RedisStore implements Directory {
     try {
       texts = await this.#client.mget(this.#keys.header, ...wanted.map(({ key }) => key))
     } catch (error) {
-      const why = whyOf(error)
+      const why = messageOf(error)
       this.#watch.lost(why)
       throw new Error(`Redis cannot be asked: ${why}`, { cause: error })
     }
@@ -234,7 +235,7 @@ class RedisStore implements Directory {
       if (domainName === null) return { kind: 'index', entry: text === null ? null : readIndexEntry(text) }
       return { kind: 'domain', record: text === null ? null : readDomainRecord(text, domainName) }
     } catch (error) {
-      const why = printable(whyOf(error))
+      const why = printable(messageOf(error))
       this.#complain(key, why)
       return { kind: 'unreadable', key, domainName, why }
     }
@@ -247,10 +248,6 @@ class RedisStore implements Directory {
     this.#complaints.add(complaint)
     this.#options.log.error(complaint)
   }
-}
-
-function whyOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
 
 /** The directory changed while it was read: ask again. */

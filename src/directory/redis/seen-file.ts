@@ -5,6 +5,7 @@ import { z } from 'zod'
 import type { Revision } from './header.ts'
 import { compareRevisions } from './header.ts'
 import type { SeenRevision } from './watch.ts'
+import { messageOf } from '../../text/message-of.ts'
 
 const SEEN = z.object({ epoch: z.int().min(0), number: z.int().min(0), id: z.string().min(1) })
 
@@ -32,7 +33,7 @@ export function seenFile(path: string, warn: (message: string) => void): SeenRev
         writeFileSync(temporary, JSON.stringify({ epoch, number, id }), { mode: 0o640 })
         renameSync(temporary, path)
       } catch (error) {
-        warn(`${path} cannot be written: ${error instanceof Error ? error.message : String(error)}`)
+        warn(`${path} cannot be written: ${messageOf(error)}`)
       }
     },
   }

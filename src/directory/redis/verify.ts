@@ -14,6 +14,7 @@ import type { Keys } from './keys.ts'
 import { Organizations } from './organizations.ts'
 import { AuditTrail } from './audit.ts'
 import { readConnectorRecord, readDomainRecord, readOrganizationRecord } from './records.ts'
+import { messageOf } from '../../text/message-of.ts'
 
 /** One thing that is wrong. */
 export interface Finding {
@@ -72,7 +73,7 @@ async function baseOf(
   try {
     return { text, header: readHeader(text) }
   } catch (error) {
-    found(keys.header, whyOf(error))
+    found(keys.header, messageOf(error))
     return { text, header: null }
   }
 }
@@ -120,7 +121,7 @@ class Salvage {
       const { name, comment } = readOrganizationRecord(json)
       return { name, comment, acceptedDomains, inboundConnectors }
     } catch (error) {
-      this.#found(recordKey, whyOf(error))
+      this.#found(recordKey, messageOf(error))
       const name = acceptedDomains[0]?.organization ?? inboundConnectors[0]?.organization ?? key
       return { name, comment: null, acceptedDomains, inboundConnectors }
     }
@@ -170,10 +171,10 @@ class Salvage {
       const before = await this.#audit.lastOf(record)
       try {
         const restored = read(before ?? '')
-        this.#found(place, `${whyOf(error)}; the audit stream has it`)
+        this.#found(place, `${messageOf(error)}; the audit stream has it`)
         return [restored]
       } catch {
-        this.#found(place, `${whyOf(error)}; mending removes it: apply its organisation again`)
+        this.#found(place, `${messageOf(error)}; mending removes it: apply its organisation again`)
         return []
       }
     }
@@ -297,8 +298,4 @@ async function* keysIn(client: RedisClient, keys: Keys): AsyncGenerator<readonly
       cursor = next
     } while (cursor !== '0')
   }
-}
-
-function whyOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

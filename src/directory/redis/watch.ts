@@ -14,6 +14,7 @@ import type { RedisClient } from './client.ts'
 import type { Header, Revision } from './header.ts'
 import { compareRevisions, formatRevision, readHeader } from './header.ts'
 import type { Keys } from './keys.ts'
+import { messageOf } from '../../text/message-of.ts'
 
 /** Entries of the stream that are read at once. */
 const CHANGES_AT_ONCE = 1_000
@@ -131,7 +132,7 @@ export class DirectoryWatch {
       if (this.#unreachable !== null) this.#options.onReach(null)
       this.#unreachable = null
     } catch (error) {
-      this.lost(error instanceof Error ? error.message : String(error))
+      this.lost(messageOf(error))
     }
   }
 
@@ -159,7 +160,7 @@ export class DirectoryWatch {
     try {
       return readHeader(text)
     } catch (error) {
-      return `${this.#options.keys.header} ${error instanceof Error ? error.message : String(error)}`
+      return `${this.#options.keys.header} ${messageOf(error)}`
     }
   }
 

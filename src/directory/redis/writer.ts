@@ -13,6 +13,7 @@ import type { Header, Revision } from './header.ts'
 import { formatRevision } from './header.ts'
 import { Keys } from './keys.ts'
 import { Organizations } from './organizations.ts'
+import { messageOf } from '../../text/message-of.ts'
 
 export interface WriterOptions {
   readonly connection: RedisConnection
@@ -83,9 +84,7 @@ export class DirectoryWriter {
     const failed = (error: unknown): never => {
       client.disconnect()
       const reason = why ?? error
-      throw new Error(
-        `${describeConnection(options.connection)} cannot be reached: ${reason instanceof Error ? reason.message : String(reason)}`,
-      )
+      throw new Error(`${describeConnection(options.connection)} cannot be reached: ${messageOf(reason)}`)
     }
     const connected = await Promise.race([client.connect().catch(failed), patience])
     if (connected === 'timeout') failed('no answer')
