@@ -4,9 +4,10 @@ import { resolve } from 'node:path'
 import constants from 'haraka-constants'
 import DSN from 'haraka-dsn'
 import { guardCluster } from '../../src/haraka/cluster-guard.ts'
-import { trackConnection, untrackConnection } from '../../src/haraka/lifecycle.ts'
-import type { HarakaModules } from '../../src/haraka/mends.ts'
-import { applyMends, harakaModules } from '../../src/haraka/mends.ts'
+import { goodbye, isStopping, trackConnection, untrackConnection } from '../../src/haraka/lifecycle.ts'
+import type { HarakaModules } from '../../src/haraka/mend.ts'
+import { harakaModules } from '../../src/haraka/mend.ts'
+import { applyMends } from '../../src/haraka/mends.ts'
 import { observePeer } from '../../src/haraka/peer.ts'
 import type { HookAnswer } from '../../src/haraka/safe-hook.ts'
 import { safeHook } from '../../src/haraka/safe-hook.ts'
@@ -105,7 +106,7 @@ export const disconnect = safeHook(NAME, (plugin, connection) => {
  * No name is looked up for the address unless the settings ask for it: nothing here asks the Internet unasked. And
  * Haraka lets a listed proxy come to the implicit-TLS port without a PROXY header; it would then speak for itself.
  */
-export const lookup_rdns = safeHook(NAME, (_plugin, { client }) => {
+export const lookup_rdns = safeHook(NAME, (_plugin, { client, remote }) => {
   const smtps = client.haraka_smtps
   if (smtps?.peer_allowed === true && smtps.proxy === undefined) {
     return {
@@ -113,7 +114,12 @@ export const lookup_rdns = safeHook(NAME, (_plugin, { client }) => {
       message: DSN.create(421, 'A PROXY header is required here', 3, 2),
     }
   }
-  if (theService().settings().connection.lookupRdns) return undefined
+  const service = theService()
+  // A proxy that names itself as the client is its health check: it hears of a stop while mail is still taken.
+  if (isStopping() && service.isProxy(remote.ip)) {
+    return { code: constants.denysoftdisconnect, message: goodbye() }
+  }
+  if (service.settings().connection.lookupRdns) return undefined
   return { code: constants.ok, message: 'NXDOMAIN' }
 })
 

@@ -2,6 +2,7 @@
 
 import constants from 'haraka-constants'
 import { toDsn } from '../../src/haraka/dsn.ts'
+import { whileQueueing } from '../../src/haraka/lifecycle.ts'
 import { findFault, keepHeaderBytes, watchMessage } from '../../src/haraka/message-watch.ts'
 import { queueMessage } from '../../src/haraka/queue.ts'
 import { recordDecision } from '../../src/haraka/record-decision.ts'
@@ -96,5 +97,5 @@ export const data_post = safeHook(NAME, (_plugin, { transaction }) => {
 export const queue = safeHook(NAME, async (plugin, { transaction }) => {
   if (transaction === null) return undefined
   keepHeaderBytes(transaction)
-  return queueMessage(plugin, transaction)
+  return whileQueueing(queueMessage(plugin, transaction))
 })

@@ -9,12 +9,15 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { readHarakaConfig } from '../instance/haraka-config.ts'
+import { readSettings } from '../instance/settings.ts'
+import type { StopTimes } from './lifecycle.ts'
 import { stopGracefully } from './lifecycle.ts'
 import { gatherOutput } from './log-output.ts'
 import type { OutboundModule, ServerModule } from './types.ts'
 
-/** How long open transactions and deliveries may take once a stop is asked for. */
-const GRACE_MILLISECONDS = 10_000
+/** What a worker may take beyond its times before it is killed: to write what it has begun to write. */
+const WORKER_PATIENCE = 10_000
 
 interface WorkerMessage {
   readonly connectors: 'ready' | 'stop' | 'cannot-listen'
@@ -47,7 +50,8 @@ export function runHaraka(instance: string, workerEntry: string, events: HostEve
   startHaraka()
 
   onStopSignal(() => {
-    const stopped = workers === 0 ? stopGracefully({ server, outbound }, GRACE_MILLISECONDS) : stopWorkers()
+    const times = stopTimes(instance)
+    const stopped = workers === 0 ? stopGracefully({ server, outbound }, times) : stopWorkers(times)
     void stopped.then(() => {
       events.stopped()
       process.exit(0)
@@ -70,7 +74,7 @@ export function runWorker(instance: string): void {
   startHaraka()
 
   const stop = (): void => {
-    void stopGracefully({ server, outbound }, GRACE_MILLISECONDS).then(() => process.exit(0))
+    void stopGracefully({ server, outbound }, stopTimes(instance)).then(() => process.exit(0))
   }
   // Ctrl-C reaches every process of the terminal; the master says when to stop.
   process.removeAllListeners('SIGINT')
@@ -79,6 +83,13 @@ export function runWorker(instance: string): void {
   process.on('message', (message) => {
     if (isWorkerMessage(message) && message.connectors === 'stop') stop()
   })
+}
+
+/** Read when it is needed: what stands in the file now is what the operator wants. */
+function stopTimes(instance: string): StopTimes {
+  const { drain, grace } = readSettings(instance).settings.shutdown
+  const told = readHarakaConfig(instance).proxies.length > 0
+  return { drainMilliseconds: told ? drain * 1000 : 0, graceMilliseconds: grace * 1000 }
 }
 
 function tell(message: WorkerMessage): void {
@@ -186,14 +197,15 @@ function onStopSignal(stop: () => void): void {
   }
 }
 
-async function stopWorkers(): Promise<void> {
+async function stopWorkers({ drainMilliseconds, graceMilliseconds }: StopTimes): Promise<void> {
   cluster.removeAllListeners('exit')
   const workers = Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined)
   const ended = workers.map(
     (worker) =>
       new Promise<void>((resolve) => {
         if (worker.isDead()) resolve()
-        const killer = setTimeout(() => worker.process.kill('SIGKILL'), GRACE_MILLISECONDS + 2000)
+        const patience = drainMilliseconds + graceMilliseconds + WORKER_PATIENCE
+        const killer = setTimeout(() => worker.process.kill('SIGKILL'), patience)
         worker.once('exit', () => {
           clearTimeout(killer)
           resolve()

@@ -1,9 +1,25 @@
 /** Stopping without losing anything: no 250 stays unsaid, no transaction is cut off while it may still end. */
 
+import { setTimeout as delay } from 'node:timers/promises'
 import DSN from 'haraka-dsn'
 import type { Connection, OutboundModule, ServerModule } from './types.ts'
 
+export interface StopTimes {
+  /** How long mail is still taken while the health checks of proxies already hear 421. */
+  readonly drainMilliseconds: number
+  /** How long open transactions and deliveries may take after that. */
+  readonly graceMilliseconds: number
+}
+
 const CONNECTIONS = new Set<Connection>()
+
+/** How often it is looked whether everything has ended. */
+const LOOK_MILLISECONDS = 50
+
+/** Messages that are being written to the queue: they end in 250 or 451, and somebody waits for it. */
+let queueing = 0
+
+let stopping = false
 
 /** @param connection one that began */
 export function trackConnection(connection: Connection): void {
@@ -16,14 +32,39 @@ export function untrackConnection(connection: Connection): void {
 }
 
 /**
- * Stops listening, tells idle clients 421, and waits for open transactions and deliveries.
+ * @param writing what writes a message to the queue
+ * @returns what it returns; the process does not stop before
+ */
+export async function whileQueueing<T>(writing: Promise<T>): Promise<T> {
+  queueing++
+  try {
+    return await writing
+  } finally {
+    queueing--
+  }
+}
+
+/** @returns whether a stop was asked for: health checks hear it first */
+export function isStopping(): boolean {
+  return stopping
+}
+
+/** RFC 5321 section 3.8: the reply that a server which shuts down gives. */
+export function goodbye(): ReturnType<typeof DSN.create> {
+  return DSN.create(421, 'The server is shutting down', 3, 2)
+}
+
+/**
+ * Lets the proxies find out, stops listening, tells idle clients 421, and waits for open transactions and deliveries.
  * @param haraka the running Haraka
- * @param graceMilliseconds how long an open transaction may still take
+ * @param times how long each may take
  */
 export async function stopGracefully(
   haraka: { readonly server: ServerModule; readonly outbound: OutboundModule },
-  graceMilliseconds: number,
+  { drainMilliseconds, graceMilliseconds }: StopTimes,
 ): Promise<void> {
+  stopping = true
+  await delay(drainMilliseconds)
   const deadline = Date.now() + graceMilliseconds
   haraka.server.stopListeners()
   haraka.outbound.temp_fail_queue.shutdown()
@@ -32,13 +73,16 @@ export async function stopGracefully(
       if (connection.transaction === null) sayGoodbye(connection)
     }
     if (CONNECTIONS.size === 0 && deliveriesUnderWay(haraka.outbound) === 0) return
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await delay(LOOK_MILLISECONDS)
   }
+  // Whoever still dawdles in a transaction sends again, elsewhere; what is being written is answered first.
+  for (let quiet = 0; quiet < 2; quiet = queueing > 0 ? 0 : quiet + 1) await delay(LOOK_MILLISECONDS)
+  for (const connection of CONNECTIONS) sayGoodbye(connection)
+  await delay(LOOK_MILLISECONDS)
 }
 
-/** RFC 5321 section 3.8: 421 before the connection is closed. */
 function sayGoodbye(connection: Connection): void {
-  connection.respond(421, DSN.create(421, 'The server is shutting down', 3, 2), () => {
+  connection.respond(421, goodbye(), () => {
     connection.disconnect()
   })
 }

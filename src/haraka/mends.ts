@@ -4,41 +4,12 @@
  */
 
 import os from 'node:os'
-import ipaddr from 'ipaddr.js'
 import constants from 'haraka-constants'
 import DSN from 'haraka-dsn'
-import { normalizeAddress, parseRange } from '../text/ip-address.ts'
 import { isDsn } from './dsn.ts'
-import type {
-  Connection,
-  ConnectionModule,
-  Logger,
-  MessageStreamPrototype,
-  NetUtilsModule,
-  OutboundModule,
-  Plugin,
-  ServerModule,
-  Transaction,
-  TransactionModule,
-} from './types.ts'
-
-/** The modules of the running Haraka. */
-export interface HarakaModules {
-  readonly connection: ConnectionModule
-  readonly server: ServerModule
-  readonly outbound: OutboundModule
-  readonly netUtils: NetUtilsModule
-  readonly messageStream: MessageStreamPrototype
-}
-
-interface Mend {
-  readonly name: string
-  /** Where upstream knows of it, or that it does not. */
-  readonly upstream: string
-  /** The function that is mended, and what it must hold to be the one that is known. */
-  readonly recognise: (haraka: HarakaModules) => readonly [unknown, ...RegExp[]]
-  readonly apply: (haraka: HarakaModules) => void
-}
+import type { HarakaModules, Mend } from './mend.ts'
+import { PROXY_MENDS } from './mend-proxies.ts'
+import type { Connection, Logger } from './types.ts'
 
 export const MENDS: readonly Mend[] = [
   {
@@ -70,18 +41,7 @@ export const MENDS: readonly Mend[] = [
     ],
     apply: mendQueueReplies,
   },
-  {
-    name: 'a listed proxy that sends no PROXY header gets 421 at once',
-    upstream: 'not reported',
-    recognise: ({ connection }) => [connection.Connection.prototype._process_data, /\^PROXY /],
-    apply: mendMissingProxyHeader,
-  },
-  {
-    name: 'a listed IPv6 proxy without a prefix length is one host',
-    upstream: 'not reported',
-    recognise: ({ netUtils }) => [netUtils.is_haproxy_allowed, /\|\| 64/],
-    apply: mendProxyList,
-  },
+  ...PROXY_MENDS,
   {
     name: "root's supplementary groups are dropped with its user",
     upstream: 'not reported',
@@ -119,27 +79,6 @@ export const MENDS: readonly Mend[] = [
 ]
 
 const APPLIED = new WeakSet<object>()
-
-/**
- * @param plugin a plugin of the running Haraka
- * @returns the modules that the mends work on
- */
-export function harakaModules(plugin: Plugin): HarakaModules {
-  const outbound = plugin.haraka_require('outbound') as OutboundModule
-  return {
-    connection: plugin.haraka_require('connection') as ConnectionModule,
-    server: plugin.haraka_require('server') as ServerModule,
-    outbound,
-    netUtils: outbound.net_utils,
-    messageStream: Object.getPrototypeOf(newTransaction(plugin).message_stream) as MessageStreamPrototype,
-  }
-}
-
-/** The class of its stream is nobody's export. */
-function newTransaction(plugin: Plugin): Transaction {
-  const { createTransaction } = plugin.haraka_require('transaction') as TransactionModule
-  return createTransaction(null, {})
-}
 
 /**
  * Mends this process's Haraka, once.
@@ -253,64 +192,6 @@ function mendQueueReplies({ connection: { Connection } }: HarakaModules): void {
       })
     }
   }
-}
-
-/** Stock Haraka waits 30 seconds, spinning when the client speaks. */
-function mendMissingProxyHeader({ connection: { Connection } }: HarakaModules): void {
-  const { prototype } = Connection
-  const original = prototype._process_data
-  prototype._process_data = function () {
-    const waiting = this.proxy.timer !== null && this.state === constants.connection.state.PAUSE
-    if (waiting && this.current_data !== null && !mayBeProxyHeader(this.current_data)) {
-      clearTimeout(this.proxy.timer ?? undefined)
-      this.current_data = null
-      this.lognotice({ name: 'inbound_connector' }, 'a listed proxy sent no PROXY header', {
-        ip: this.remote.ip,
-      })
-      this.respond(421, DSN.create(421, 'A PROXY header is required here', 3, 2), () => {
-        this.disconnect()
-      })
-      return
-    }
-    original.call(this)
-  }
-}
-
-/** Version 1 lines are at most 107 octets. */
-function mayBeProxyHeader(bytes: Buffer): boolean {
-  const sign = Buffer.from('PROXY ').subarray(0, bytes.length)
-  return bytes.subarray(0, sign.length).equals(sign) && (bytes.length <= 107 || bytes.includes(0x0a))
-}
-
-function mendProxyList({ netUtils }: HarakaModules): void {
-  // Asked at each connection and each MAIL, and Haraka copies the settings for every asking.
-  let proxies: readonly ProxyRange[] = []
-  let readAt = Number.NEGATIVE_INFINITY
-  netUtils.is_haproxy_allowed = (ip) => {
-    if (performance.now() - readAt > 500) {
-      proxies = listedProxies(netUtils)
-      readAt = performance.now()
-    }
-    const address = proxies.length === 0 ? null : normalizeAddress(ip)
-    if (address === null) return false
-    const parsed = ipaddr.process(address)
-    return proxies.some(
-      ([network, length]) => network.kind() === parsed.kind() && parsed.match(network, length),
-    )
-  }
-}
-
-type ProxyRange = ReturnType<typeof ipaddr.parseCIDR>
-
-function listedProxies({ config }: NetUtilsModule): ProxyRange[] {
-  const { haproxy } = config.get('connection.ini', { booleans: ['+haproxy.enabled'] }) as {
-    haproxy?: { enabled?: boolean; hosts?: readonly unknown[] }
-  }
-  if (haproxy?.enabled === false) return []
-  return (haproxy?.hosts ?? []).flatMap((host) => {
-    const range = parseRange(String(host).replaceAll(/[[\]]/g, ''))
-    return range === null ? [] : [ipaddr.parseCIDR(range.range)]
-  })
 }
 
 /** A system call for each RSET, each message and each connection otherwise. */

@@ -100,13 +100,18 @@ export interface ConnectionPrototype {
   cmd_mail(this: Connection, line: string): void
   respond(this: Connection, code: number, message: unknown): void
   _process_data(this: Connection): void
+  cmd_proxy(this: Connection, line: string): void
   max_data_exceeded_respond(this: Connection, code: number): void
   queue_respond(this: Connection, code: number, message: unknown): void
   queue_outbound_respond(this: Connection, code: number, message: unknown): void
+  lognotice(this: Connection, message: unknown, ...more: unknown[]): void
 }
 
 export interface ConnectionModule {
-  readonly Connection: { readonly prototype: ConnectionPrototype }
+  readonly Connection: {
+    readonly prototype: ConnectionPrototype
+    setupClient(this: void, connection: Connection): void
+  }
   readonly cfg: { readonly max: { bytes: number } }
 }
 

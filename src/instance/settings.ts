@@ -101,6 +101,7 @@ const SCHEMA = z.object({
     max_bytes: count(1_073_741_824, 1_048_576, 1_000_000_000_000_000),
     max_days: count(30, 1, 36_500),
   }),
+  shutdown: z.object({ drain: count(5, 0, 600), grace: count(10, 1, 3600) }),
   demonstration: z.object({ sink: endpoint() }),
 })
 
@@ -124,6 +125,8 @@ export interface Settings {
   readonly message: { readonly maxReceived: number }
   readonly connection: { readonly lookupRdns: boolean }
   readonly journal: { readonly maxBytes: number; readonly maxDays: number }
+  /** Seconds. */
+  readonly shutdown: { readonly drain: number; readonly grace: number }
   readonly demonstration: { readonly sink: Endpoint | null }
 }
 
@@ -205,6 +208,7 @@ function toSettings(data: z.infer<typeof SCHEMA>): Settings {
     message: { maxReceived: data.message.max_received },
     connection: { lookupRdns: data.connection.lookup_rdns },
     journal: { maxBytes: data.journal.max_bytes, maxDays: data.journal.max_days },
+    shutdown: data.shutdown,
     demonstration: data.demonstration,
   }
 }

@@ -118,6 +118,49 @@ describe('behind a proxy', () => {
     )
   })
 
+  it('a client behind the proxy cannot say with a header of its own that it is another', async (t) => {
+    const server = await startBehindProxy(t)
+    const own = `PROXY TCP4 ${BRANCH} 192.0.2.25 40000 25`
+    const behind = (more: string, implicitTls = false): Promise<SmtpClient> =>
+      SmtpClient.connect({
+        port: implicitTls ? server.smtps : server.smtp,
+        localAddress: PROXY,
+        implicitTls,
+        preamble: `PROXY TCP4 192.0.2.99 192.0.2.25 40000 25\r\n${more}`,
+        silent: true,
+      })
+    for (const implicitTls of [false, true]) {
+      for (const greeted of [false, true]) {
+        const client = await behind('', implicitTls)
+        await client.expect(/^220 /)
+        if (greeted) await client.ehlo()
+        assert.match(await client.command(own), /^421 /)
+        assert.ok(await client.closed())
+      }
+    }
+    const afterTls = await behind('')
+    await afterTls.expect(/^220 /)
+    await afterTls.greet(true)
+    assert.match(await afterTls.command(own), /^421 /)
+    // In one packet with the header of the proxy, before the greeting.
+    const hasty = await behind(`${own}\r\nEHLO client.test\r\n`)
+    const said = [await hasty.reply(), await hasty.reply()].join('\n')
+    assert.doesNotMatch(said, /^250/m)
+    await server.printed(/a client behind a proxy sent a PROXY header .*ip=192\.0\.2\.99/)
+  })
+
+  it('a health check that names the proxy itself leaves no lines in the log, a client behind it does', async (t) => {
+    const server = await startBehindProxy(t)
+    for (const source of [PROXY, '192.0.2.98']) {
+      const preamble = `PROXY TCP4 ${source} 192.0.2.25 40000 25\r\n`
+      const client = await SmtpClient.connect({ port: server.smtp, localAddress: PROXY, preamble })
+      await client.ehlo()
+      await client.quit()
+    }
+    await server.printed(/disconnect ip=192\.0\.2\.98/)
+    assert.doesNotMatch(server.output(), new RegExp(`connect ip=${PROXY}`))
+  })
+
   it('a listed proxy without a valid header gets 421 and is closed, on both ports', async (t) => {
     const server = await startBehindProxy(t)
     for (const preamble of [

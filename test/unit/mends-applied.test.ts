@@ -5,7 +5,8 @@ import fs from 'node:fs'
 import { createRequire } from 'node:module'
 import os, { tmpdir } from 'node:os'
 import { describe, it } from 'node:test'
-import { applyMends, harakaModules } from '../../src/haraka/mends.ts'
+import { harakaModules } from '../../src/haraka/mend.ts'
+import { applyMends } from '../../src/haraka/mends.ts'
 import type { Plugin } from '../../src/haraka/types.ts'
 
 const require = createRequire(import.meta.url)

@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { describe, it } from 'node:test'
-import type { HarakaModules } from '../../src/haraka/mends.ts'
-import { MENDS, harakaModules, isRecognised } from '../../src/haraka/mends.ts'
+import type { HarakaModules } from '../../src/haraka/mend.ts'
+import { harakaModules } from '../../src/haraka/mend.ts'
+import { MENDS, isRecognised } from '../../src/haraka/mends.ts'
 import { isAtLeast, MINIMUM_HARAKA, requireHaraka } from '../../src/haraka/version.ts'
 import type { Plugin } from '../../src/haraka/types.ts'
 
@@ -25,7 +26,10 @@ describe('a mend', () => {
         {},
         {
           get: () => ({
-            Connection: { prototype: new Proxy({}, { get: () => () => 'changed' }) },
+            Connection: {
+              setupClient: () => 'changed',
+              prototype: new Proxy({}, { get: () => () => 'changed' }),
+            },
             is_haproxy_allowed: () => 'changed',
             listening: () => 'changed',
             destroy: () => 'changed',
