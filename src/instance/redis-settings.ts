@@ -101,7 +101,7 @@ export function readRedisSettings(
   }
   const config = join(instance, 'config')
   const secret = (section: 'opts' | 'writer' | 'sentinel', variable: string): Credentials =>
-    credentials(data[section], environment[variable], config, (key, what, mend) => {
+    credentials(data[section], environment, variable, config, (key, what, mend) => {
       report(section, key, what, mend)
     })
   const own = secret('opts', 'CONNECTORS_REDIS_PASSWORD')
@@ -157,17 +157,21 @@ function placeOf(
   return { mode: 'server', addresses: [server], masterName: '' }
 }
 
-/** The environment counts before a file, a file before the settings. */
+/**
+ * The environment counts before a file, a file before the settings; `VARIABLE_FILE` names a file, as is the custom
+ * where secrets are mounted into containers.
+ */
 function credentials(
-  { username, password, password_file: file }: Data['writer'],
-  fromEnvironment: string | undefined,
+  { username, password, password_file: ownFile }: Data['writer'],
+  environment: NodeJS.ProcessEnv,
+  variable: string,
   config: string,
   report: (key: string, what: string, mend: string) => void,
 ): Credentials {
   const named = username === '' ? null : username
-  if (fromEnvironment !== undefined && fromEnvironment !== '') {
-    return { username: named, password: fromEnvironment }
-  }
+  const given = environment[variable] ?? ''
+  if (given !== '') return { username: named, password: given }
+  const file = environment[`${variable}_FILE`] || ownFile
   if (file === '') return { username: named, password: password === '' ? null : password }
   const content = contentOf(config, file)
   if (typeof content !== 'string')

@@ -67,8 +67,18 @@ export function connectorctl(...args: string[]): Promise<Finished> {
 }
 
 /** Runs a program to its end. */
-export async function run(program: string, ...args: string[]): Promise<Finished> {
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+export function run(program: string, ...args: string[]): Promise<Finished> {
+  return runWith({}, program, ...args)
+}
+
+/** Runs a program to its end, with more in its environment. */
+export async function runWith(
+  environment: Readonly<Record<string, string>>,
+  program: string,
+  ...args: string[]
+): Promise<Finished> {
+  const env = { ...process.env, ...environment }
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env })
   let stdout = ''
   let stderr = ''
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))

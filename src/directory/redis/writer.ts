@@ -65,7 +65,7 @@ export class DirectoryWriter {
     this.client = client
     this.keys = new Keys(options.prefix)
     this.organizations = new Organizations(client, this.keys)
-    this.#author = { who: `${userInfo().username}@${hostname()}`, command: options.command }
+    this.#author = { who: `${userName()}@${hostname()}`, command: options.command }
   }
 
   /**
@@ -209,6 +209,15 @@ export class DirectoryWriter {
   async #replicated(): Promise<number> {
     const { replicas } = this.#options
     return replicas === 0 ? 0 : this.client.wait(replicas, REPLICATION_PATIENCE)
+  }
+}
+
+/** In a container the user may have no name. */
+function userName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return `uid ${process.getuid?.() ?? 'unknown'}`
   }
 }
 
