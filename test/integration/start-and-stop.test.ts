@@ -7,7 +7,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { hasPrograms } from '../support/programs.ts'
-import type { Instance } from '../support/smarthost.ts'
+import type { Instance, Smarthost } from '../support/smarthost.ts'
 import { connectorctl, makeInstance, run, startInstance, startSmarthost } from '../support/smarthost.ts'
 import { certificateFiles, SmtpClient } from '../support/smtp-client.ts'
 
@@ -137,6 +137,55 @@ describe('start', () => {
     const { code, stderr } = await connectorctl('start', '--instance', join(instance.folder, 'data'))
     assert.equal(code, 1)
     assertOneLine(stderr, /is no instance: there is no config\/smtp\.ini/)
+  })
+})
+
+describe('a stop behind a proxy', () => {
+  const proxy = '127.0.20.1'
+  const behind = (server: Smarthost, source: string): Promise<SmtpClient> =>
+    SmtpClient.connect({
+      port: server.smtp,
+      localAddress: proxy,
+      preamble: `PROXY TCP4 ${source} 192.0.2.25 40000 25\r\n`,
+      silent: true,
+    })
+  const greeting = async (server: Smarthost, source: string): Promise<string> => {
+    const client = await behind(server, source)
+    const said = await client.reply()
+    client.close()
+    return said
+  }
+  const drained = (seconds: number) => ({
+    'connection.ini': (text: string) => text.replace('hosts[] =', `hosts[] = ${proxy}`),
+    'connectors.ini': (text: string) => text.replace(/^drain = .*$/m, `drain = ${seconds}`),
+  })
+
+  for (const workers of [0, 2]) {
+    it(`is told to the health check first, while mail is taken, with ${workers} workers`, async (t) => {
+      const flags = workers === 0 ? [] : ['--workers', String(workers)]
+      const server = await startSmarthost(t, { flags, config: drained(3) })
+      assert.match(await greeting(server, proxy), /^220/)
+      const stopped = server.stop('SIGTERM')
+      // Each worker hears of it by itself.
+      let told = 0
+      while (told < 10) told = (await greeting(server, proxy)).startsWith('421') ? told + 1 : 0
+      const client = await behind(server, '127.0.10.7')
+      await client.expect(/^220/)
+      await client.ehlo()
+      assert.match(await client.envelope('scan@contoso.com', 'bob@example.net'), /^250/)
+      assert.match(await client.message('Subject: late\r\n\r\nlate\r\n'), /^250/)
+      client.close()
+      assert.equal(await stopped, 0)
+      await assert.rejects(behind(server, '127.0.10.7'))
+    })
+  }
+
+  it('ends at once when it is asked for twice', async (t) => {
+    const server = await startSmarthost(t, { config: drained(600) })
+    const stopped = server.stop('SIGTERM')
+    while (!(await greeting(server, proxy)).startsWith('421'));
+    server.process.kill('SIGTERM')
+    assert.equal(await stopped, 0)
   })
 })
 

@@ -61,8 +61,10 @@ const FILE = z.object({
 export type ComposeFile = z.output<typeof FILE>
 export type ComposeService = z.output<typeof SERVICE>
 
+const BUBBLEWRAP = '/usr/bin/bwrap'
+
 /** Programs that a sandbox needs. */
-export const SANDBOX_PROGRAMS = ['/usr/bin/bwrap', '/usr/bin/setpriv', '/usr/bin/tini']
+export const SANDBOX_PROGRAMS = [BUBBLEWRAP, '/usr/bin/setpriv', '/usr/bin/tini']
 
 /**
  * @param environment what `${NAME:-default}` stands for
@@ -70,10 +72,17 @@ export const SANDBOX_PROGRAMS = ['/usr/bin/bwrap', '/usr/bin/setpriv', '/usr/bin
  */
 export async function readCompose(environment: Readonly<Record<string, string>>): Promise<ComposeFile> {
   const text = await readFile(join(ROOT, 'docker-compose.yml'), 'utf8')
-  const filled = text.replaceAll(/\$\{([A-Z0-9_]+):-([^}]*)\}/g, (_all, name: string, fallback: string) => {
-    return environment[name] ?? fallback
-  })
-  return FILE.parse(parse(filled, { merge: true }))
+  // Compose fills in what was parsed, not the text.
+  const filled = (value: string): string =>
+    value.replaceAll(/\$\{([A-Z0-9_]+):-([^}]*)\}/g, (_all, name: string, fallback: string) => {
+      return environment[name] ?? fallback
+    })
+  const parsed: unknown = parse(text, { merge: true })
+  return FILE.parse(
+    JSON.parse(JSON.stringify(parsed), (_key, value: unknown) =>
+      typeof value === 'string' ? filled(value) : value,
+    ),
+  )
 }
 
 export interface Running {
@@ -211,7 +220,7 @@ export class Compose {
       ...asUser(service),
       ...command,
     ]
-    const child = spawn('bwrap', args, { stdio: ['ignore', 'pipe', 'pipe', 'pipe'] })
+    const child = spawn(BUBBLEWRAP, args, { stdio: ['ignore', 'pipe', 'pipe', 'pipe'] })
     let text = ''
     const collect = (chunk: Buffer): void => {
       text += chunk.toString()
@@ -264,38 +273,26 @@ export class Compose {
 
 /** What every image has, the image's own files where the Dockerfile puts them, and nothing that can be written. */
 const SYSTEM = [
-  '--die-with-parent',
-  '--unshare-pid',
-  '--as-pid-1',
-  '--info-fd',
-  '3',
-  '--clearenv',
-  ...['--setenv', 'PATH', '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
-  ...['--ro-bind', '/usr', '/usr', '--ro-bind', '/etc', '/etc'],
-  ...['--symlink', 'usr/bin', '/bin', '--symlink', 'usr/sbin', '/sbin'],
-  ...['--symlink', 'usr/lib', '/lib', '--symlink', 'usr/lib64', '/lib64'],
-  ...['--proc', '/proc', '--dev', '/dev'],
+  '--die-with-parent --unshare-pid --as-pid-1 --info-fd 3 --clearenv',
+  '--setenv PATH /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  '--ro-bind /usr /usr --ro-bind /etc /etc --proc /proc --dev /dev',
+  '--symlink usr/bin /bin --symlink usr/sbin /sbin --symlink usr/lib /lib --symlink usr/lib64 /lib64',
   // Others than root must get through them.
-  ...['/opt', '/srv', '/srv/smarthost', '/run', '/run/secrets'].flatMap((path) => [
-    '--perms',
-    '0755',
-    '--dir',
-    path,
-  ]),
-  ...['--ro-bind', ROOT, '/opt/connectors'],
+  ...['/opt', '/srv', '/srv/smarthost', '/run', '/run/secrets'].map((path) => `--perms 0755 --dir ${path}`),
 ]
+  .flatMap((line) => line.split(' '))
+  .concat('--ro-bind', ROOT, '/opt/connectors')
 
 /** The capabilities of a file cannot be had without an image: they are given to the process instead. */
 function asUser({ user, cap_add: added, security_opt: options }: ComposeService): string[] {
   const [uid = '', gid = ''] = user.split(':')
-  const capabilities = added.map((name) => `+${name.toLowerCase()}`)
+  const capabilities = added.map((name) => `+${name.toLowerCase()}`).join(',')
+  const only = ['-all', ...(capabilities === '' ? [] : [capabilities])].join(',')
   return [
-    ...['setpriv', '--reuid', uid, '--regid', gid, '--clear-groups'],
+    `setpriv --reuid ${uid} --regid ${gid} --clear-groups --inh-caps ${only} --bounding-set ${only}`,
+    ...(capabilities === '' ? [] : [`--ambient-caps ${capabilities}`]),
     ...(options.includes('no-new-privileges:true') ? ['--no-new-privs'] : []),
-    ...['--inh-caps', ['-all', ...capabilities].join(',')],
-    ...(capabilities.length === 0 ? [] : ['--ambient-caps', capabilities.join(',')]),
-    ...['--bounding-set', ['-all', ...capabilities].join(',')],
-  ]
+  ].flatMap((line) => line.split(' '))
 }
 
 /** bubblewrap tells on a pipe which process it has put into the sandbox; it is read to its end, or bubblewrap would die. */

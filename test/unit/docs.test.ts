@@ -10,6 +10,7 @@ import { REASONS } from '../../src/policy/reasons.ts'
 import { ROOT } from '../support/smarthost.ts'
 
 const DOCUMENTS = [
+  'deploy/README.md',
   'README.md',
   'CHANGELOG.md',
   ...readdirSync(join(ROOT, 'docs')).map((name) => join('docs', name)),
@@ -53,7 +54,7 @@ describe('the documents', () => {
   })
 
   it('name every upstream issue of a mend', () => {
-    const text = read('docs/operation.md')
+    const text = read('docs/operations.md')
     for (const { upstream } of MENDS)
       if (upstream.startsWith('haraka/')) assert.ok(text.includes(upstream), upstream)
   })

@@ -49,6 +49,8 @@ describe('connectors.ini', () => {
       'connection.lookup_rdns',
       'journal.max_bytes',
       'journal.max_days',
+      'shutdown.drain',
+      'shutdown.grace',
       'demonstration.sink',
     ]
     const found = ini.sections().flatMap((section) => ini.keys(section).map((key) => `${section}.${key}`))
@@ -116,7 +118,7 @@ describe('connectors.ini', () => {
       /makes a reply of more than 512 octets \(shorten it by \d+ characters\)/,
     ],
     ['[demonstration]\nsink = 192.0.2.1:2526', /sink 192\.0\.2\.1 is not on loopback/],
-    ['[relay]\njust words', /a line is no setting: .*just words/],
+    ['[relay]\njust words', /ini:2:1: error: this line is no setting/],
   ]
   for (const [text, expected] of bad) {
     it(`refuses ${JSON.stringify(text.slice(0, 60))}`, () => {
