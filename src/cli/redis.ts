@@ -2,7 +2,6 @@
 
 import { resolve } from 'node:path'
 import { DirectoryWriter } from '../directory/redis/writer.ts'
-import type { Written } from '../directory/redis/writer.ts'
 import { redisSettingsOf, seenBy } from '../instance/store.ts'
 import { CommandFailed } from './errors.ts'
 import { requireInstance, settingsOf } from './instance.ts'
@@ -48,13 +47,13 @@ export async function withWriter(
 }
 
 /**
- * @param written what was written
- * @param replicas how many replicas must have it
+ * @param have how many replicas have what was written
+ * @param wanted how many must have it
  * @throws CommandFailed when they do not
  */
-export function requireReplicas(written: Written, replicas: number): void {
-  if (written.replicas >= replicas) return
+export function requireReplicas(have: number, wanted: number): void {
+  if (have >= wanted) return
   throw new CommandFailed(
-    `written, not replicated: ${written.replicas} of ${replicas} replicas have it; if the master fails now it may be lost`,
+    `written, not replicated: ${have} of ${wanted} replicas have it, and if the master fails now it may be lost; run the command again once they are back`,
   )
 }

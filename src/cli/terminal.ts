@@ -2,6 +2,7 @@
 
 import { createInterface } from 'node:readline/promises'
 import type { CliContext } from './context.ts'
+import { CommandFailed } from './errors.ts'
 
 const BAR = 30
 
@@ -35,13 +36,16 @@ export class Progress {
 /**
  * @param question what is asked; "y" and "yes" agree
  * @param context where it is asked
- * @returns whether they agreed; null where there is nobody to ask
+ * @throws CommandFailed when they do not agree, or there is nobody to ask
  */
-export async function agreed(question: string, { stderr, signal }: CliContext): Promise<boolean | null> {
-  if (!process.stdin.isTTY) return null
+export async function requireConsent(question: string, { stderr, signal }: CliContext): Promise<void> {
+  if (!process.stdin.isTTY) {
+    throw new CommandFailed('nothing was changed: there is no terminal to ask on; add --yes')
+  }
   const terminal = createInterface({ input: process.stdin, output: stderr })
   try {
-    return /^y(?:es)?$/i.test((await terminal.question(`${question} [y/N] `, { signal })).trim())
+    const answer = await terminal.question(`${question} [y/N] `, { signal })
+    if (!/^y(?:es)?$/i.test(answer.trim())) throw new CommandFailed('nothing was changed')
   } finally {
     terminal.close()
   }

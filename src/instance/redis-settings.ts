@@ -171,16 +171,29 @@ function credentials(
   const named = username === '' ? null : username
   const given = environment[variable] ?? ''
   if (given !== '') return { username: named, password: given }
-  const file = environment[`${variable}_FILE`] || ownFile
-  if (file === '') return { username: named, password: password === '' ? null : password }
+  const mounted = environment[`${variable}_FILE`] ?? ''
+  if (mounted !== '')
+    return { username: named, password: firstLine(mounted, config, `${variable}_FILE`, report) }
+  if (ownFile !== '')
+    return { username: named, password: firstLine(ownFile, config, 'password_file', report) }
+  return { username: named, password: password === '' ? null : password }
+}
+
+function firstLine(
+  file: string,
+  config: string,
+  key: string,
+  report: (key: string, what: string, mend: string) => void,
+): string | null {
   const content = contentOf(config, file)
-  if (typeof content !== 'string')
-    report('password_file', content.why, 'name a file that the server may read')
-  const [first = ''] = typeof content === 'string' ? content.split(/\r?\n/, 1) : []
-  if (typeof content === 'string' && first === '') {
-    report('password_file', 'names a file whose first line is empty', 'write the password there')
+  if (typeof content !== 'string') {
+    report(key, content.why, 'name a file that the server may read')
+    return null
   }
-  return { username: named, password: first === '' ? null : first }
+  const [first = ''] = content.split(/\r?\n/, 1)
+  if (first !== '') return first
+  report(key, 'names a file whose first line is empty', 'write the password there')
+  return null
 }
 
 function tlsOf(

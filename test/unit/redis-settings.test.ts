@@ -41,6 +41,10 @@ describe('redis.ini', () => {
     const given = await read(t, text, { CONNECTORS_REDIS_PASSWORD: 'given' })
     assert.equal(given.redis.reader.password, 'given')
     assert.equal(given.redis.writer.username, 'node')
+    const mounted = { CONNECTORS_REDIS_PASSWORD_FILE: 'secret.txt' }
+    assert.equal((await read(t, '[opts]\npassword = written', mounted)).redis.reader.password, 'from a file')
+    const absent = await read(t, '[opts]\npassword = written', { CONNECTORS_REDIS_PASSWORD_FILE: 'absent' })
+    assert.match(absent.said, /\[opts\] CONNECTORS_REDIS_PASSWORD_FILE names absent, which is missing/)
     const two = await read(t, `${text}\n[writer]\nusername = admin\npassword = other`)
     assert.deepEqual([two.redis.writer.username, two.redis.writer.password], ['admin', 'other'])
     assert.equal(two.redis.reader.username, 'node')
@@ -70,6 +74,8 @@ describe('redis.ini', () => {
     ['[tls]\nenabled = true\nca = secret.txt', /\[tls\] ca names secret\.txt, which holds no certificate/],
     ['[tls]\nenabled = true\ncert = secret.txt', /\[tls\] key is missing/],
     ['[redis]\nprefix = a{b}', /cannot be part of a key/],
+    ['[opts]\npassword from a file', /redis\.ini:2:1: error: this line is no setting/],
+    ['[opts]\npasswrod = from a file', /unknown setting "passwrod".*did you mean password\?/],
   ]
   for (const [text, said] of wrong) {
     it(`says what is wrong with ${JSON.stringify(text)}`, async (t) => {

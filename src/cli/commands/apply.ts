@@ -15,7 +15,7 @@ import { CommandFailed } from '../errors.ts'
 import { INSTANCE_OPTION } from '../options.ts'
 import type { OpenWriter } from '../redis.ts'
 import { requireReplicas, withWriter } from '../redis.ts'
-import { agreed, Progress } from '../terminal.ts'
+import { Progress, requireConsent } from '../terminal.ts'
 import { messageOf } from '../../text/message-of.ts'
 
 interface ApplyOptions {
@@ -25,7 +25,7 @@ interface ApplyOptions {
   readonly yes?: boolean
 }
 
-/** Lines of a plan that are printed; the counts say the rest. */
+/** Lines of a plan that are printed, about; the counts say the rest. */
 const MOST_LINES = 1_000
 
 /**
@@ -58,26 +58,26 @@ async function apply(
   const progress = new Progress(context)
   const before = stampOf(file)
   const planned = await plan(source, options.prune === true, writer, { context, progress })
-  if (planned.length === 0) {
+  // Without a directory the nodes defer everything: one without organisations is one.
+  const begins = planned.length === 0 && (await writer.organizations.base()).header === null
+  if (planned.length === 0 && !begins) {
     context.stdout.write('nothing to change\n')
+    // An earlier write may have been "written, not replicated".
+    if (options.dryRun !== true) requireReplicas(await writer.confirm(), replicas)
     return
   }
-  showPlan(planned, context)
+  if (begins) context.stdout.write('+ directory, without organisations\n')
+  else showPlan(planned, context)
   if (options.dryRun === true) return
-  if (options.yes !== true) {
-    const answer = await agreed('Apply it?', context)
-    if (answer === null)
-      throw new CommandFailed('nothing was changed: there is no terminal to ask on; add --yes')
-    if (!answer) throw new CommandFailed('nothing was changed')
-  }
+  if (options.yes !== true) await requireConsent('Apply it?', context)
   if (stampOf(file) !== before)
     throw new CommandFailed(`${file} changed meanwhile, nothing was: run it again`)
-  const written = await carryOut(source, planned, writer, progress)
+  const written = begins ? await writer.begin() : await carryOut(source, planned, writer, progress)
   if (written === null) return
   context.stdout.write(
     `applied: ${planned.length} organisations, revision ${written.revision.epoch}-${written.revision.number}\n`,
   )
-  requireReplicas(written, replicas)
+  requireReplicas(written.replicas, replicas)
 }
 
 function openSource(file: string): OrganizationsSource {
@@ -101,14 +101,22 @@ async function plan(
   { context, progress }: { context: CliContext; progress: Progress },
 ): Promise<PlannedOrganization[]> {
   const planned: PlannedOrganization[] = []
+  let lines = 0
+  const compare = async (key: string, after: Organization | null): Promise<void> => {
+    const { organizations } = writer
+    const item = await planOrganization(await organizations.read(key), after, organizations)
+    if (item === null) return
+    // Lines that are not shown are not kept.
+    planned.push(lines < MOST_LINES ? item : { ...item, lines: [] })
+    lines += item.lines.length + 1
+  }
   const inFile = new Set<string>()
   try {
     for await (const { organization, warnings, read } of source.organizations()) {
       for (const problem of warnings) context.stderr.write(`${formatProblem(problem)}\n`)
       const key = nameKey(organization.name)
       inFile.add(key)
-      const item = planOrganization(await writer.organizations.read(key), organization)
-      if (item !== null) planned.push(item)
+      await compare(key, organization)
       progress.show('comparing', read / Math.max(1, source.bytes))
     }
   } catch (error) {
@@ -120,9 +128,7 @@ async function plan(
   }
   if (!prune) return planned
   for await (const key of writer.organizations.names()) {
-    if (inFile.has(key)) continue
-    const item = planOrganization(await writer.organizations.read(key), null)
-    if (item !== null) planned.push(item)
+    if (!inFile.has(key)) await compare(key, null)
   }
   return planned
 }
@@ -130,13 +136,17 @@ async function plan(
 const MARKS = { added: '+', changed: '~', removed: '-' } as const
 
 function showPlan(planned: readonly PlannedOrganization[], { stdout }: CliContext): void {
-  const lines = planned.flatMap(({ kind, name, lines: inside, count }) => [
-    `${MARKS[kind]} organization ${printable(name)}`,
-    ...inside.map((line) => `    ${printable(line, 400)}`),
-    ...(count > inside.length + 1 ? [`    ... ${count} records in all`] : []),
-  ])
-  stdout.write(`${lines.slice(0, MOST_LINES).join('\n')}\n`)
-  if (lines.length > MOST_LINES) stdout.write(`... ${lines.length - MOST_LINES} more lines\n`)
+  const lines: string[] = []
+  let shown = 0
+  for (const { kind, name, lines: inside, count } of planned) {
+    if (lines.length >= MOST_LINES) break
+    lines.push(`${MARKS[kind]} organization ${printable(name)}`)
+    lines.push(...inside.map((line) => `    ${printable(line, 400)}`))
+    if (count > inside.length + 1) lines.push(`    ... ${count} records in all`)
+    shown++
+  }
+  stdout.write(`${lines.join('\n')}\n`)
+  if (shown < planned.length) stdout.write(`... ${planned.length - shown} more organisations\n`)
   const count = (kind: PlannedOrganization['kind']): number =>
     planned.filter((item) => item.kind === kind).length
   stdout.write(

@@ -10,7 +10,7 @@ import type { CliContext } from '../context.ts'
 import { CommandFailed, UsageError } from '../errors.ts'
 import { INSTANCE_OPTION } from '../options.ts'
 import { requireReplicas, withWriter } from '../redis.ts'
-import { agreed } from '../terminal.ts'
+import { requireConsent } from '../terminal.ts'
 
 /**
  * @param program the program to add the commands to
@@ -90,7 +90,7 @@ async function verify(
       throw new CommandFailed('this cannot be mended by itself: remove or delegate one of the domains')
     const written = await writer.mend(mend)
     stdout.write(`mended ${findings.length} faults, revision ${formatRevision(written.revision)}\n`)
-    requireReplicas(written, replicas)
+    requireReplicas(written.replicas, replicas)
   })
 }
 
@@ -103,13 +103,10 @@ async function accept(
     if (header === null) throw new CommandFailed('Redis holds no directory: fill it with connectorctl apply')
     context.stdout.write(`Redis holds ${describeHeader(header)}\n`)
     if (yes !== true) {
-      const answer = await agreed('Is this the directory that shall count on every node?', context)
-      if (answer === null)
-        throw new CommandFailed('nothing was changed: there is no terminal to ask on; add --yes')
-      if (!answer) throw new CommandFailed('nothing was changed')
+      await requireConsent('Is this the directory that shall count on every node?', context)
     }
     const written = await writer.accept()
     context.stdout.write(`accepted, revision ${formatRevision(written.revision)}\n`)
-    requireReplicas(written, replicas)
+    requireReplicas(written.replicas, replicas)
   })
 }

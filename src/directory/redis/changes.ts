@@ -33,7 +33,8 @@ export interface Difference<T> {
   readonly changed: readonly (readonly [before: T, after: T])[]
 }
 
-const NONE: Counts = {
+/** What the header of a directory without organisations counts. */
+export const NOTHING: Counts = {
   organizations: 0,
   acceptedDomains: 0,
   inboundConnectors: 0,
@@ -106,7 +107,7 @@ export async function changesetFor(
   const write = new Changeset()
   const domains = new DomainChanges(changes)
   await domains.check(store)
-  const tally = new Tally(counts ?? NONE)
+  const tally = new Tally(counts ?? NOTHING)
   // Removals of all first: another organisation of the same write may take the domain.
   for (const change of changes) removeDomains(write, keys, domainDifference(change), tally)
   for (const change of changes) {

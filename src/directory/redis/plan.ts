@@ -5,6 +5,7 @@ import type { ConfiguredConnector, Organization } from '../model.ts'
 import { nameKey } from '../model.ts'
 import type { Difference, OrganizationChange } from './changes.ts'
 import { connectorDifference, domainDifference } from './changes.ts'
+import type { Organizations, StoredOrganization } from './organizations.ts'
 import type { DirectoryWriter, WantedOrganization, Written } from './writer.ts'
 
 /** What becomes of one organisation. */
@@ -19,7 +20,8 @@ export interface PlannedOrganization {
   /** Records that differ. */
   readonly count: number
   readonly removedDomains: readonly string[]
-  readonly addedDomains: readonly string[]
+  /** Domains that it gets and somebody has now. Not all that it gets: a plan of a million would not be small. */
+  readonly takenDomains: readonly string[]
 }
 
 /** Lines that are shown of one organisation. */
@@ -28,12 +30,15 @@ const MOST_LINES = 100
 /**
  * @param before as it stands in Redis, with its revision; null when it is not there
  * @param after as it shall be; null when it shall not be
+ * @param store what is registered now
  * @returns what becomes of it, or null when it is the same
+ * @throws DamagedDirectory
  */
-export function planOrganization(
-  before: { readonly organization: Organization; readonly revision: string } | null,
+export async function planOrganization(
+  before: StoredOrganization | null,
   after: Organization | null,
-): PlannedOrganization | null {
+  store: Pick<Organizations, 'domains'>,
+): Promise<PlannedOrganization | null> {
   const named = after ?? before?.organization
   if (named === undefined) return null
   const change = { before: before?.organization ?? null, after }
@@ -42,6 +47,7 @@ export function planOrganization(
   const itself = isOtherwiseNamed(change) ? 1 : 0
   const count = itself + sizeOf(domains) + sizeOf(connectors)
   if (count === 0) return null
+  const taken = await store.domains(domains.added.map(({ domainName }) => domainName))
   return {
     nameKey: nameKey(named.name),
     name: named.name,
@@ -50,7 +56,7 @@ export function planOrganization(
     lines: linesOf(domains, connectors),
     count,
     removedDomains: domains.removed.map(({ domainName }) => domainName),
-    addedDomains: domains.added.map(({ domainName }) => domainName),
+    takenDomains: [...taken.keys()],
   }
 }
 
@@ -86,7 +92,7 @@ export function groupPlan(planned: readonly PlannedOrganization[]): PlannedOrgan
   for (const item of planned) for (const name of item.removedDomains) removedBy.set(name, item)
   const groups = new Map(planned.map((item) => [item, [item]]))
   for (const item of removedBy.size === 0 ? [] : planned) {
-    for (const name of item.addedDomains) {
+    for (const name of item.takenDomains) {
       const giver = removedBy.get(name)
       if (giver !== undefined) unite(groups, item, giver)
     }

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Organization } from '../model.ts'
 import type { RedisClient, RedisConnection } from './client.ts'
 import { createClient, describeConnection } from './client.ts'
-import { ChangeRefused, changesetFor } from './changes.ts'
+import { ChangeRefused, changesetFor, NOTHING } from './changes.ts'
 import { Changeset } from './changeset.ts'
 import type { Author, Base, Commit } from './commit.ts'
 import { commitChangeset, nextRevision, wasCommitted } from './commit.ts'
@@ -48,6 +48,12 @@ class StaleRevision extends Error {
 
 /** Times that a write is worked out anew, since others wrote meanwhile. */
 const MOST_ATTEMPTS = 100
+
+const CONFIRM = `
+local header = redis.call('GET', KEYS[1])
+if header then redis.call('SET', KEYS[1], header) end
+return 1
+`
 
 /** Milliseconds to wait for the wanted replicas, and for a lost connection to come back. */
 const REPLICATION_PATIENCE = 2_000
@@ -117,6 +123,31 @@ export class DirectoryWriter {
       )
       return changesetFor(changes, base.header, this.organizations, this.keys, formatRevision(revision))
     })
+  }
+
+  /**
+   * Makes a directory without organisations where there is none: nodes defer everything until there is one.
+   * @returns what was written, or null when there is a directory
+   */
+  async begin(): Promise<Written | null> {
+    return this.#commit(({ header }) => {
+      const changeset = new Changeset()
+      if (header === null) {
+        changeset.audit.push({ organization: '', record: 'directory', before: '', after: 'begun' })
+      }
+      return Promise.resolve({ changeset, counts: header ?? NOTHING })
+    })
+  }
+
+  /**
+   * @returns how many replicas have everything that was written so far; it waits for the wanted number for a while
+   * @throws what Redis says
+   */
+  async confirm(): Promise<number> {
+    if (this.#options.replicas === 0) return 0
+    // WAIT counts from the last write of this connection: the header is written over with itself.
+    await this.client.call('eval', [CONFIRM, 1, this.keys.header])
+    return this.#replicated()
   }
 
   /**
