@@ -1,6 +1,6 @@
 /** What `check` finds by asking the directory itself, whichever store it is in. */
 
-import { createClient, describeConnection } from '../directory/redis/client.ts'
+import { createClient, describeConnection, whyFailed } from '../directory/redis/client.ts'
 import type { RedisClient } from '../directory/redis/client.ts'
 import type { Directory } from '../directory/directory.ts'
 import type { Problem } from '../directory/model.ts'
@@ -8,7 +8,6 @@ import { isUnknown } from '../policy/attribute.ts'
 import { printable } from '../text/printable.ts'
 import type { RedisSettings } from './redis-settings.ts'
 import { REDIS_FILE } from './redis-settings.ts'
-import { messageOf } from '../text/message-of.ts'
 
 /** The gateways that Docker gives its own networks, from which its NAT makes every client seem to connect. */
 const BRIDGES = Array.from({ length: 16 }, (_none, index) => `172.${16 + index}.0.1`)
@@ -39,12 +38,16 @@ export async function checkBridges(directory: Directory): Promise<Problem[]> {
  */
 export async function checkRedis({ reader }: RedisSettings): Promise<Problem[]> {
   const client = createClient(reader, Math.max(1000, reader.commandTimeout))
-  client.on('error', () => undefined)
+  // A wrong password is told here; a command only hears that the connection is closed.
+  let failure: unknown = null
+  client.on('error', (error: unknown) => {
+    failure = error
+  })
   try {
     await client.connect()
     return await policies(client)
   } catch (error) {
-    const why = printable(messageOf(error))
+    const why = printable(whyFailed(failure ?? error))
     const message = `${describeConnection(reader)} cannot be asked: ${why}`
     return [warning(REDIS_FILE, message, 'until it can, mail that needs the directory is answered 451')]
   } finally {

@@ -134,9 +134,8 @@ export function parseIniFile<Schema extends Sections>(
 ): ReadIniFile<z.output<Schema>> {
   const ini = readIni(text)
   const problems = [
-    ...ini.unreadable.map((shown) =>
-      iniProblem(file, 0, `a line is no setting: ${printable(shown)}`, 'write key = value'),
-    ),
+    // Not the line itself: it may be a password.
+    ...ini.unreadable.map((line) => iniProblem(file, line, 'this line is no setting', 'write key = value')),
     ...unknownNames(file, ini, schema),
   ]
   const parsed = schema.safeParse(asText(ini, schema))

@@ -13,8 +13,8 @@ export interface Ini {
   keys(section: string): readonly string[]
   /** Where a section or a key stands, from 1; 1 when it does not. */
   line(section: string, key?: string): number
-  /** Lines that Haraka passes over without using them. */
-  readonly unreadable: readonly string[]
+  /** Where lines stand that Haraka passes over without using them; 0 where that is not known. */
+  readonly unreadable: readonly number[]
 }
 
 /**
@@ -36,7 +36,8 @@ export function readIni(text: string): Ini {
   const sections = new Map(
     Object.entries(parsed).map(([name, keys]) => [name, new Map(Object.entries(keys))]),
   )
-  const lines = lineNumbers(text)
+  const all = text.split(/\r\n|\r|\n/)
+  const lines = lineNumbers(all)
   const get: Ini['get'] = (section, key) => sections.get(section)?.get(key)
   return {
     get,
@@ -47,7 +48,7 @@ export function readIni(text: string): Ini {
     sections: () => [...sections.keys()],
     keys: (section) => [...(sections.get(section)?.keys() ?? [])],
     line: (section, key) => lines.get(place(section, key)) ?? 1,
-    unreadable,
+    unreadable: unreadable.map((line) => all.indexOf(line) + 1),
   }
 }
 
@@ -58,10 +59,10 @@ function place(section: string, key = ''): string {
   return `${section}\n${key}`
 }
 
-function lineNumbers(text: string): Map<string, number> {
+function lineNumbers(all: readonly string[]): Map<string, number> {
   const lines = new Map<string, number>()
   let section = 'main'
-  for (const [index, line] of text.split(/\r\n|\r|\n/).entries()) {
+  for (const [index, line] of all.entries()) {
     if (/^\s*[;#]/.test(line)) continue
     const heading = SECTION.exec(line)?.[1]
     if (heading !== undefined) {

@@ -2,16 +2,13 @@
 
 import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import type { TestContext } from 'node:test'
 import { describe, it } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { hasPrograms } from '../support/programs.ts'
+import { applied, ask, file, makeNode, until } from '../support/redis-node.ts'
 import type { RedisServer } from '../support/redis.ts'
 import { REDIS_SERVER, startRedis } from '../support/redis.ts'
-import type { Instance, Smarthost } from '../support/smarthost.ts'
-import { connectorctl, makeInstance, startInstance, temporaryFolder } from '../support/smarthost.ts'
-import { SmtpClient } from '../support/smtp-client.ts'
+import type { Smarthost } from '../support/smarthost.ts'
+import { connectorctl, startInstance } from '../support/smarthost.ts'
 
 /** The lines of docs/directory.md. */
 const DOCS = new URL('../../docs/directory.md', import.meta.url)
@@ -35,60 +32,6 @@ const FABRIKAM = `  - name: fabrikam
         connectorType: OnPremises
         senderIPAddresses: [127.0.0.3]
 `
-
-async function makeNode(
-  t: TestContext,
-  redis: RedisServer,
-  lines: readonly string[] = [],
-): Promise<Instance> {
-  const instance = await makeInstance(t, {
-    config: { 'connectors.ini': (text) => text.replace('store = file', 'store = redis') },
-  })
-  const settings = ['[server]', `port = ${redis.port}`, ...lines]
-  await writeFile(instance.path('redis.ini'), `${settings.join('\n')}\n`)
-  return instance
-}
-
-async function file(t: TestContext, text: string): Promise<string> {
-  const path = join(await temporaryFolder(t), 'organizations.yaml')
-  await writeFile(path, text)
-  return path
-}
-
-/** What a server at 127.0.0.2 hears at RCPT. */
-async function ask(node: Instance, from: string, address = '127.0.0.2'): Promise<string> {
-  const client = await SmtpClient.connect({ port: node.smtp, localAddress: address })
-  try {
-    await client.ehlo()
-    await client.command(`MAIL FROM:<${from}>`)
-    return await client.command('RCPT TO:<john@elsewhere.example>')
-  } finally {
-    client.close()
-  }
-}
-
-async function until(node: Instance, from: string, wanted: RegExp, milliseconds: number): Promise<void> {
-  const end = Date.now() + milliseconds
-  for (;;) {
-    const said = await ask(node, from)
-    if (wanted.test(said)) return
-    assert.ok(Date.now() < end, `still ${said}`)
-    await delay(20)
-  }
-}
-
-async function applied(instance: Instance, path: string, ...flags: string[]): Promise<string> {
-  const { code, stdout, stderr } = await connectorctl(
-    'apply',
-    path,
-    '--yes',
-    '--instance',
-    instance.folder,
-    ...flags,
-  )
-  assert.equal(code, 0, stderr)
-  return stdout
-}
 
 describe('a directory in Redis', () => {
   it('is filled by apply, read back by export, and the same file changes nothing', async (t) => {
@@ -235,23 +178,63 @@ describe('a smarthost on a directory in Redis', () => {
     await smarthost.stop()
   })
 
-  it('defers everything when Redis comes back empty, also after a restart, until apply fills it', async (t) => {
+  it('defers everything when Redis comes back empty, on every node, old and new, until apply fills it', async (t) => {
     if (!hasPrograms(t, REDIS_SERVER)) return
     const redis = await startRedis(t)
-    const node = await makeNode(t, redis)
     const path = await file(t, CONTOSO)
-    await applied(node, path)
-    const knew = await startInstance(t, node)
-    await until(knew, 'kate@contoso.com', /^250/, 2000)
-    await redis.client.flushall()
-    await knew.printed(/Redis holds no directory, though it held revision/)
-    assert.match(await ask(knew, 'kate@contoso.com'), /^451/)
-    await knew.stop()
-    const again = await startInstance(t, node)
-    assert.match(await ask(again, 'kate@contoso.com'), /^451/)
-    await applied(node, path)
-    await until(again, 'kate@contoso.com', /^250/, 1000)
-    await again.stop()
+    const [first, second, third] = await Promise.all([
+      makeNode(t, redis),
+      makeNode(t, redis),
+      makeNode(t, redis),
+    ])
+    await applied(first, path)
+    const [knew, restarted] = await Promise.all([startInstance(t, first), startInstance(t, second)])
+    for (const node of [knew, restarted]) await until(node, 'kate@contoso.com', /^250/, 2000)
+    // It saves nothing.
+    await redis.stop()
+    await redis.start()
+    const lost =
+      /\[ERROR\].*Redis holds no directory, though it held revision \S+: fill it with connectorctl apply/
+    for (const node of [knew, restarted]) await node.printed(lost)
+    await restarted.stop()
+    const [again, young] = await Promise.all([startInstance(t, second), startInstance(t, third)])
+    await again.printed(lost)
+    await young.printed(/\[ERROR\].*Redis holds no directory: fill it with connectorctl apply/)
+    const nodes = [knew, again, young]
+    for (const node of nodes) {
+      for (const from of ['kate@contoso.com', 'kate@fabrikam.com', '']) {
+        assert.match(await ask(node, from), /^451 4\.3\.0/)
+      }
+    }
+    await applied(first, path)
+    await Promise.all(nodes.map((node) => until(node, 'kate@contoso.com', /^250/, 1000)))
+    for (const node of nodes) assert.match(await ask(node, 'kate@fabrikam.com'), /^550 5\.7\.64/)
+    await Promise.all(nodes.map((node) => node.stop()))
+  })
+
+  it('is as before when Redis was killed and comes back with its data: in between 451 and what is remembered', async (t) => {
+    if (!hasPrograms(t, REDIS_SERVER)) return
+    const redis = await startRedis(t, 'appendonly yes', 'appendfsync always')
+    const node = await makeNode(t, redis, ['[redis]', 'cache_ttl = 1'])
+    await applied(node, await file(t, CONTOSO))
+    const smarthost = await startInstance(t, node)
+    await until(smarthost, 'kate@contoso.com', /^250/, 2000)
+    assert.match(await ask(smarthost, 'kate@fabrikam.com'), /^550/)
+    await redis.stop('SIGKILL')
+    const seen: string[] = []
+    while (seen.at(-1) !== '451') {
+      assert.match(await ask(smarthost, 'somebody@never.example'), /^451/)
+      seen.push((await ask(smarthost, 'kate@contoso.com')).slice(0, 3))
+      assert.ok(seen.length < 1000)
+    }
+    assert.match(seen.join(' '), /^(?:250 )*451$/)
+    await redis.start()
+    await until(smarthost, 'kate@contoso.com', /^250/, 2000)
+    for (const from of ['kate@fabrikam.com', 'somebody@never.example']) {
+      assert.match(await ask(smarthost, from), /^550 5\.7\.64/)
+    }
+    assert.doesNotMatch(smarthost.output(), /holds no directory|back in time/)
+    await smarthost.stop()
   })
 
   it('does not believe a restored older backup before an administrator accepts it', async (t) => {

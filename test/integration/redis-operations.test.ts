@@ -3,12 +3,18 @@
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { TestContext } from 'node:test'
 import { describe, it } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import type { Organization } from '../../src/directory/model.ts'
 import { OrganizationsSource, SourceError } from '../../src/directory/organizations-source.ts'
 import { openRedisDirectory } from '../../src/directory/redis/redis-store.ts'
 import { DirectoryWriter } from '../../src/directory/redis/writer.ts'
 import { connector, domain } from '../support/policy-world.ts'
 import { hasPrograms } from '../support/programs.ts'
+import type { RedisServer } from '../support/redis.ts'
 import { REDIS_SERVER, startRedis } from '../support/redis.ts'
 import { atEnd, connectorctl, makeInstance, temporaryFolder } from '../support/smarthost.ts'
 
@@ -78,6 +84,130 @@ describe('a decision from Redis', () => {
     }
   })
 })
+
+const NAMES = 50_000
+const SMALLEST_CACHE = 1_048_576
+
+/** Bytes of JavaScript objects that are in use, garbage not counted. */
+function heapInUse(): number {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  collect()
+  return process.memoryUsage().heapUsed
+}
+
+async function calls(redis: RedisServer, command: string): Promise<number> {
+  const stats = await redis.client.info('commandstats')
+  return Number(new RegExp(`^cmdstat_${command}:calls=(\\d+)`, 'm').exec(stats)?.[1] ?? 0)
+}
+
+describe('what a worker remembers of Redis', () => {
+  it('does not grow with what strangers ask about: 50,000 names take what the smallest cache may', async (t) => {
+    if (!hasPrograms(t, REDIS_SERVER)) return
+    const { directory } = await withContoso(t, SMALLEST_CACHE)
+    const askAll = async (from: number, to: number): Promise<void> => {
+      for (let first = from; first < to; first += 50) {
+        const domains = Array.from({ length: 50 }, (_none, index) => `stranger${first + index}.example`)
+        const { domain: find } = await directory.ask({ presentedNames: [], address: null, domains })
+        for (const name of domains) assert.ok(!('unknown' in find(name)))
+      }
+    }
+    // The cache is full many times over, and the code warm.
+    await askAll(0, NAMES / 2)
+    const before = heapInUse()
+    await askAll(NAMES / 2, NAMES * 1.5)
+    // Remembered, all of them would take several times as much.
+    const grown = heapInUse() - before
+    assert.ok(grown < 6 * SMALLEST_CACHE, `${grown} bytes more`)
+  })
+
+  it('is also what is not there: asked once, and known at once when it is registered', async (t) => {
+    if (!hasPrograms(t, REDIS_SERVER)) return
+    const { redis, writer, directory } = await withContoso(t, 67_108_864)
+    const isRegistered = async (name: string): Promise<boolean> => {
+      const { domain: find } = await directory.ask({ presentedNames: [], address: null, domains: [name] })
+      const fact = find(name)
+      assert.ok(!('unknown' in fact))
+      return fact.acceptedDomain !== null
+    }
+    assert.equal(await isRegistered('fabrikam.com'), false)
+    const before = await calls(redis, 'mget')
+    for (let round = 0; round < 100; round++) assert.equal(await isRegistered('fabrikam.com'), false)
+    assert.equal(await calls(redis, 'mget'), before)
+
+    await writer.replace([{ nameKey: 'fabrikam', after: owning('fabrikam', 'fabrikam.com'), expected: null }])
+    const from = performance.now()
+    while (!(await isRegistered('fabrikam.com'))) {
+      assert.ok(performance.now() - from < 1000, 'a change counts within a second')
+      await delay(5)
+    }
+  })
+})
+
+describe('two administrators', () => {
+  it('who looked at the same organisation: the second is told to look again, and nothing is lost', async (t) => {
+    if (!hasPrograms(t, REDIS_SERVER)) return
+    const { redis, writer: first, open } = await withContoso(t, SMALLEST_CACHE)
+    const second = await open()
+    const [mine, theirs] = [
+      await first.organizations.read('contoso'),
+      await second.organizations.read('contoso'),
+    ]
+    assert.deepEqual(mine, theirs)
+    const expected = mine?.revision ?? null
+    const left = owning('contoso', 'contoso.com', 'left.example')
+    await first.replace([{ nameKey: 'contoso', after: left, expected }])
+    const audited = await redis.client.xlen('{c}:audit')
+    for (const after of [owning('contoso', 'contoso.com', 'right.example'), null]) {
+      await assert.rejects(second.replace([{ nameKey: 'contoso', after, expected }]), {
+        message: 'organisation contoso was changed by somebody else meanwhile: look at it again',
+      })
+    }
+    // Nor does who thinks that it is not there yet write over it.
+    await assert.rejects(
+      second.replace([{ nameKey: 'contoso', after: owning('contoso', 'right.example'), expected: null }]),
+      /changed by somebody else/,
+    )
+    assert.equal(await redis.client.xlen('{c}:audit'), audited)
+    assert.equal(await redis.client.exists('{c}:domain:right.example'), 0)
+
+    const again = await second.organizations.read('contoso')
+    assert.deepEqual(again?.organization, left)
+    const both = owning('contoso', 'contoso.com', 'left.example', 'right.example')
+    await second.replace([{ nameKey: 'contoso', after: both, expected: again?.revision ?? null }])
+    assert.deepEqual((await first.organizations.read('contoso'))?.organization, both)
+  })
+})
+
+function owning(name: string, ...domains: string[]): Organization {
+  const acceptedDomains = domains.map((domainName) => domain(name, domainName))
+  return { name, comment: null, acceptedDomains, inboundConnectors: [] }
+}
+
+/** A Redis that knows contoso, and who reads and writes there. */
+async function withContoso(t: TestContext, maxBytes: number) {
+  const redis = await startRedis(t)
+  const { connection } = redis
+  const open = async (): Promise<DirectoryWriter> => {
+    const options = { connection, prefix: 'c', replicas: 0, command: 'test', seen: null }
+    const writer = await DirectoryWriter.open(options)
+    atEnd(t, () => {
+      writer.close()
+    })
+    return writer
+  }
+  const writer = await open()
+  await writer.replace([{ nameKey: 'contoso', after: owning('contoso', 'contoso.com'), expected: null }])
+  const directory = await openRedisDirectory({
+    connection,
+    prefix: 'c',
+    seen: { read: () => null, write: () => undefined },
+    log: LOG,
+    cache: { maxBytes, ttlMilliseconds: 60_000 },
+  })
+  atEnd(t, () => directory.close())
+  return { redis, writer, directory, open }
+}
 
 describe('connectorctl apply', () => {
   it('says "written, not replicated" and ends with 1 when no replica has it', async (t) => {

@@ -13,6 +13,8 @@ import type {
   Peer,
   PeerCertificate,
   Recipient,
+  RelaySettings,
+  Sender,
   Step,
 } from '../../src/policy/types.ts'
 import { matchesCertificateName } from '../../src/text/certificate-name.ts'
@@ -119,16 +121,37 @@ function domainPart(address: string): string {
   return address.includes('@') ? address.slice(address.lastIndexOf('@') + 1) : ''
 }
 
-export function attributeMessage(world: World, message: Message): Attribution {
-  const peer: Peer = {
-    address: message.address ?? null,
-    certificate: message.certificate ?? { state: 'no-tls' },
+/** What a message says of itself, as the rule takes it. */
+export function factsOf(message: Message): {
+  readonly peer: Peer
+  readonly sender: Sender
+  readonly recipient: Recipient
+  readonly settings: RelaySettings
+  readonly relayingRespected: boolean
+  readonly hasRoute: boolean
+} {
+  const { from, to } = message
+  return {
+    peer: { address: message.address ?? null, certificate: message.certificate ?? { state: 'no-tls' } },
+    sender: { address: from, domain: domainPart(from) },
+    recipient: {
+      address: to,
+      localPart: to.includes('@') ? to.slice(0, to.lastIndexOf('@')) : to,
+      domain: domainPart(to),
+      sourceRoute: message.sourceRoute ?? false,
+    },
+    settings: { acceptInbound: message.acceptInbound ?? true, postmaster: message.postmaster ?? null },
+    relayingRespected: message.relayingRespected ?? false,
+    hasRoute: message.hasRoute ?? true,
   }
-  const senderDomain = domainPart(message.from)
+}
+
+export function attributeMessage(world: World, message: Message): Attribution {
+  const { peer, sender } = factsOf(message)
   return attribute({
     peer,
-    sender: { address: message.from, domain: senderDomain },
-    senderDomain: senderDomain === '' ? null : factOf(world, senderDomain),
+    sender,
+    senderDomain: sender.domain === '' ? null : factOf(world, sender.domain),
     candidates: candidatesFor(world, peer),
   })
 }
@@ -144,24 +167,16 @@ export function decideWith(
   trace?: Step[],
   recipientDomain?: Fact<DomainFact>,
 ): Decision {
-  const toDomain = domainPart(message.to)
-  const recipient: Recipient = {
-    address: message.to,
-    localPart: message.to.includes('@') ? message.to.slice(0, message.to.lastIndexOf('@')) : message.to,
-    domain: toDomain,
-    sourceRoute: message.sourceRoute ?? false,
-  }
+  const { recipient, settings, relayingRespected, hasRoute } = factsOf(message)
+  const registered = recipient.domain === '' ? null : factOf(world, recipient.domain)
   return decide(
     {
       attribution,
       recipient,
-      recipientDomain: recipientDomain ?? (toDomain === '' ? null : factOf(world, toDomain)),
-      settings: {
-        acceptInbound: message.acceptInbound ?? true,
-        postmaster: message.postmaster ?? null,
-      },
-      relayingRespected: message.relayingRespected ?? false,
-      hasRoute: message.hasRoute ?? true,
+      recipientDomain: recipientDomain ?? registered,
+      settings,
+      relayingRespected,
+      hasRoute,
     },
     trace,
   )

@@ -3,6 +3,7 @@
 import { randomInt } from 'node:crypto'
 import type { ConnectionOptions } from 'node:tls'
 import { Cluster, Redis } from 'ioredis'
+import { messageOf } from '../../text/message-of.ts'
 
 export interface RedisAddress {
   readonly host: string
@@ -95,4 +96,15 @@ export function describeConnection({ mode, addresses, masterName }: RedisConnect
   const places = addresses.map(({ host, port }) => (host.includes(':') ? `[${host}]` : host) + `:${port}`)
   if (mode === 'sentinel') return `Redis ${masterName} of the Sentinels ${places.join(', ')}`
   return `Redis${mode === 'cluster' ? ' cluster' : ''} at ${places.join(', ')}`
+}
+
+/**
+ * @param error what a command failed with
+ * @returns why, for people: ioredis speaks of its own options
+ */
+export function whyFailed(error: unknown): string {
+  const message = messageOf(error)
+  if (message.startsWith('Reached the max retries per request limit')) return 'the connection was lost'
+  if (message.startsWith("Stream isn't writeable")) return 'there is no connection'
+  return message
 }
