@@ -47,10 +47,7 @@ export function scenarios(
       name: 'accepted messages, 20 connections, STARTTLS with a client certificate, 4 KiB',
       unit: 'message',
       run: (port, scale) =>
-        together(20, Math.round(40 * scale), port, accepted, async (client, times) => {
-          times.push(await timed(() => client.envelope(SENDER, 'bob@example.net'), '250'))
-          require250(await client.message(MESSAGE))
-        }),
+        sendMessages(port, scale, accepted, () => ({ from: SENDER, to: 'bob@example.net' })),
     },
     deny: {
       name: 'denied recipients, 20 connections, STARTTLS with a client certificate',
@@ -72,6 +69,26 @@ export function scenarios(
         }),
     },
   }
+}
+
+/**
+ * @param port of the server
+ * @param scale how many; 1 is 40 in each of 20 connections
+ * @param context TLS of the client
+ * @param envelope the addresses of the next message
+ * @returns what it took to have all of them accepted
+ */
+export function sendMessages(
+  port: number,
+  scale: number,
+  context: SecureContext,
+  envelope: () => { readonly from: string; readonly to: string },
+): Promise<Load> {
+  return together(20, Math.round(40 * scale), port, context, async (client, times) => {
+    const { from, to } = envelope()
+    times.push(await timed(() => client.envelope(from, to), '250'))
+    require250(await client.message(MESSAGE))
+  })
 }
 
 async function open(port: number, secureContext: SecureContext): Promise<SmtpClient> {

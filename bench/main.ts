@@ -1,17 +1,38 @@
 /** `npm run bench`: PROOF=short for one round of each. README.md has what the whole run last printed. */
 
 import { measureCertificates } from './certificates.ts'
+import { measureScale } from './scale.ts'
 import { compareServers } from './servers-compared.ts'
+import { runWorker } from './soak-worker.ts'
+import { soak } from './soak.ts'
 
 const short = process.env['PROOF'] === 'short'
-const [what = 'all'] = process.argv.slice(2)
+const [what = 'all', options = ''] = process.argv.slice(2)
 const say = (line: string): void => {
   process.stdout.write(`${line}\n`)
 }
-if (!['all', 'certificates', 'servers'].includes(what)) {
-  process.stderr.write('usage: npm run bench [-- certificates | servers]\n')
+const PARTS: Readonly<Record<string, () => unknown>> = {
+  certificates: () => {
+    measureCertificates(short ? 1 : 10, say)
+  },
+  servers: () => compareServers(short ? 1 : 10, short ? 0.1 : 1, say),
+  scale: () => measureScale(short, say),
+  soak: async () => {
+    if (!(await soak(short, say))) process.exitCode = 1
+  },
+}
+// A process of `soak`.
+if (what === 'soak-worker') {
+  await runWorker(options)
+  process.exit()
+}
+// What takes long is run only when it is named.
+const named = what === 'all' ? ['certificates', 'servers'] : [what]
+if (!named.every((name) => Object.hasOwn(PARTS, name))) {
+  process.stderr.write(`usage: npm run bench [-- ${Object.keys(PARTS).join(' | ')}]\n`)
   process.exit(2)
 }
-if (what !== 'servers') measureCertificates(short ? 1 : 10, say)
-if (what === 'all') say('')
-if (what !== 'certificates') await compareServers(short ? 1 : 10, short ? 0.1 : 1, say)
+for (const [index, name] of named.entries()) {
+  if (index > 0) say('')
+  await PARTS[name]?.()
+}

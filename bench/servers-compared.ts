@@ -131,7 +131,7 @@ function report(told: readonly Comparison[], rounds: number, say: (line: string)
 }
 
 /** Takes everything, keeps nothing. */
-async function startSink(): Promise<TcpServer> {
+export async function startSink(): Promise<TcpServer> {
   const server = createServer((socket) => {
     let text = ''
     let inData = false
@@ -148,7 +148,9 @@ async function startSink(): Promise<TcpServer> {
           socket.write('354 go on\r\n')
         } else {
           inData = false
-          socket.write(/^QUIT$/i.test(line) ? '221 bye\r\n' : '250 fine\r\n')
+          // Whoever waits for the sender to close runs out of sockets.
+          if (/^QUIT$/i.test(line)) socket.end('221 bye\r\n')
+          else socket.write('250 fine\r\n')
         }
       }
     })

@@ -22,6 +22,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
 export interface Server {
   readonly name: string
+  readonly pid: number
   readonly port: number
   /** CPU that it and its children have used so far, in milliseconds. */
   cpu(): number
@@ -34,6 +35,8 @@ export interface ServerOptions {
   readonly authorities: string | null
   /** Where mail goes. */
   readonly sink: number
+  /** Port of the Redis that holds the directory; a file of one organisation when not given. */
+  readonly redis?: number
 }
 
 const ORGANIZATIONS = `organizations:
@@ -71,7 +74,16 @@ export async function startOurs(options: ServerOptions): Promise<Server> {
   const { port, instance } = await makeInstance(options, 'ours')
   const ini = join(instance, 'config', 'connectors.ini')
   const ca = options.authorities === null ? 'system' : 'bench-ca.pem'
-  writeFileSync(ini, readFileSync(ini, 'utf8').replace(/^ca = .*$/m, `ca = ${ca}`))
+  const store = options.redis === undefined ? 'file' : 'redis'
+  writeFileSync(
+    ini,
+    readFileSync(ini, 'utf8')
+      .replace(/^ca = .*$/m, `ca = ${ca}`)
+      .replace(/^store = .*$/m, `store = ${store}`),
+  )
+  if (options.redis !== undefined) {
+    writeFileSync(join(instance, 'config', 'redis.ini'), `[server]\nport = ${options.redis}\n`)
+  }
   return launch('ours', port, options, [
     join(ROOT, 'bin', 'connectorctl.js'),
     'start',
@@ -129,6 +141,7 @@ async function launch(
   await listening(child, port, join(folder, `${name}.log`))
   return {
     name,
+    pid: child.pid ?? 0,
     port,
     cpu: () => cpuOf(child.pid ?? 0),
     stop: async () => {

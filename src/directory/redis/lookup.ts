@@ -69,10 +69,13 @@ function rangesOf(address: string | null, prefixLengths: Header['prefixLengths']
  * @returns the answer
  */
 export function answerFrom(question: Question, stored: ReadonlyMap<string, Stored>, keys: Keys): Answer {
-  return {
-    connectors: connectorsIn(question, stored),
-    domain: (name) => domainIn(name, stored, keys),
+  const facts = new Map<string, Fact<DomainFact>>()
+  const domain = (name: string): Fact<DomainFact> => {
+    const fact = facts.get(name) ?? domainIn(name, stored, keys)
+    facts.set(name, fact)
+    return fact
   }
+  return { connectors: connectorsIn(question, stored), domain }
 }
 
 function connectorsIn(

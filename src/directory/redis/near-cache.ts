@@ -22,6 +22,8 @@ export interface Remembered {
   readonly stored: Stored
   /** When it was asked for, in milliseconds of a clock that never goes back. */
   readonly readAt: number
+  /** What it takes, about. */
+  readonly bytes: number
 }
 
 /** A Map's entry, the list's links and the record's object, measured; the text of a record counts beside it. */
@@ -31,7 +33,7 @@ const OVERHEAD_BYTES = 400
 const BYTES_PER_CHARACTER = 3
 
 export class NearCache {
-  readonly #cache: LRUCache<string, Remembered & { readonly bytes: number }>
+  readonly #cache: LRUCache<string, Remembered>
 
   /** @param maxBytes what the records may take, about */
   constructor(maxBytes: number) {

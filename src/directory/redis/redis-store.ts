@@ -5,16 +5,18 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { printable } from '../../text/printable.ts'
 import type { Answer, Directory, DirectorySummary, Question } from '../directory.ts'
 import type { StoreLog } from '../file-store.ts'
+import { Answers } from './answers.ts'
 import type { RedisClient, RedisConnection } from './client.ts'
-import { createClient, describeConnection } from './client.ts'
+import { createClient, describeConnection, whyFailed } from './client.ts'
 import type { Header } from './header.ts'
 import { formatRevision, readHeader } from './header.ts'
 import { Keys } from './keys.ts'
 import type { Wanted } from './lookup.ts'
 import { answerFrom, wantedFor } from './lookup.ts'
-import type { Stored } from './near-cache.ts'
+import type { Remembered, Stored } from './near-cache.ts'
 import { NearCache } from './near-cache.ts'
 import { readDomainRecord, readIndexEntry } from './records.ts'
+import { within } from './patience.ts'
 import type { SeenRevision } from './watch.ts'
 import { DirectoryWatch } from './watch.ts'
 import { messageOf } from '../../text/message-of.ts'
@@ -34,8 +36,18 @@ export interface RedisStoreOptions {
   readonly pollMilliseconds?: number
 }
 
+interface Recalled {
+  readonly stored: Map<string, Stored>
+  readonly missing: readonly Wanted[]
+  readonly until: number
+  readonly bytes: number
+}
+
 /** Keys of one MGET: more would keep the server from answering others for a millisecond. */
 const KEYS_AT_ONCE = 500
+
+/** How much of the cache is for whole answers. */
+const SHARE_OF_ANSWERS = 1 / 8
 
 /** Times that one question is asked anew, since the directory changed meanwhile. */
 const MOST_ATTEMPTS = 3
@@ -58,6 +70,7 @@ class RedisStore implements Directory {
   readonly #client: RedisClient
   readonly #keys: Keys
   readonly #cache: NearCache
+  readonly #answers: Answers
   readonly #watch: DirectoryWatch
   readonly #complaints = new Set<string>()
   /** Records that are being asked for: whoever wants one meanwhile waits for the same answer. */
@@ -66,20 +79,25 @@ class RedisStore implements Directory {
   constructor(options: RedisStoreOptions) {
     this.#options = options
     const { connection, prefix, cache, log, pollMilliseconds = 200 } = options
-    this.#client = createClient(connection, connection.commandTimeout)
+    // Look-ups have a time of their own; this one is for what the connection itself says, e.g. AUTH.
+    const longest = Math.max(connection.connectTimeout, 2 * connection.commandTimeout)
+    this.#client = createClient(connection, longest)
     // Each failed attempt to connect; what it means is logged once, by the watch.
     let lastFailure: string | null = null
     this.#client.on('error', (error: unknown) => {
       lastFailure = messageOf(error)
     })
     this.#keys = new Keys(prefix)
-    this.#cache = new NearCache(cache.maxBytes)
+    const forAnswers = Math.ceil(cache.maxBytes * SHARE_OF_ANSWERS)
+    this.#cache = new NearCache(cache.maxBytes - forAnswers)
+    this.#answers = new Answers(forAnswers)
     const place = describeConnection(connection)
     this.#watch = new DirectoryWatch({
       client: this.#client,
       keys: this.#keys,
       seen: options.seen,
       pollMilliseconds,
+      commandTimeout: connection.commandTimeout,
       now: () => performance.now(),
       onChange: (changed) => {
         this.#complaints.clear()
@@ -130,14 +148,22 @@ class RedisStore implements Directory {
   }
 
   async ask(question: Question): Promise<Answer> {
+    if (this.#watch.overdue) await this.#watch.catchUp()
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
       const { header, refusal } = this.#watch
       if (header === null) return unknown(refusal ?? 'the directory in Redis was not read yet')
+      const known = this.#answers.get(question, header, performance.now())
+      if (known !== undefined) return known
       const wanted = wantedFor(question, this.#keys, header.prefixLengths)
+      const { stored, missing, until, bytes } = this.#recall(wanted)
       try {
-        const stored = await this.#read(wanted)
+        await this.#read(missing, stored)
         // A range of another length came in between: its key was not asked for.
-        if (sameLengths(header, this.#watch.header)) return answerFrom(question, stored, this.#keys)
+        if (!sameLengths(header, this.#watch.header)) continue
+        const answer = answerFrom(question, stored, this.#keys)
+        // What was read just now may be of a later state than the header.
+        if (missing.length === 0) this.#answers.set(question, answer, header, until, bytes)
+        return answer
       } catch (error) {
         // Redis went away just now: what was too old to use may be good enough from here on.
         const wentAway = attempt === 0 && this.#watch.unreachable !== null
@@ -147,16 +173,26 @@ class RedisStore implements Directory {
     return unknown('the directory in Redis changed faster than it could be read')
   }
 
-  /** What stands under each key, from memory where that may be used. */
-  async #read(wanted: readonly Wanted[]): Promise<ReadonlyMap<string, Stored>> {
+  /** What is remembered and may be used, until when all of it may be, and what has to be asked for. */
+  #recall(wanted: readonly Wanted[]): Recalled {
     const stored = new Map<string, Stored>()
     const missing: Wanted[] = []
+    let [oldest, bytes] = [Infinity, 0]
     for (const item of wanted) {
       const known = this.#remembered(item.key)
       if (known === null) missing.push(item)
-      else stored.set(item.key, known)
+      else {
+        stored.set(item.key, known.stored)
+        oldest = Math.min(oldest, known.readAt)
+        bytes += known.bytes
+      }
     }
-    if (missing.length === 0) return stored
+    return { stored, missing, until: oldest + this.#options.cache.ttlMilliseconds, bytes }
+  }
+
+  /** Asks for what is missing. */
+  async #read(missing: readonly Wanted[], stored: Map<string, Stored>): Promise<void> {
+    if (missing.length === 0) return
     const waited = missing.map(({ key }) => this.#flights.get(key) ?? null)
     this.#fetch(missing.filter((_item, index) => waited[index] === null))
     await Promise.all(
@@ -165,10 +201,9 @@ class RedisStore implements Directory {
         if (flight !== undefined) stored.set(key, await flight)
       }),
     )
-    return stored
   }
 
-  #remembered(key: string): Stored | null {
+  #remembered(key: string): Remembered | null {
     const known = this.#cache.get(key)
     if (known === undefined) return null
     const { unreachable, confirmedAt } = this.#watch
@@ -176,7 +211,7 @@ class RedisStore implements Directory {
     // While Redis answers everything is read again from time to time; while it does not, what was right when it
     // last answered is used as long.
     const since = unreachable === null ? known.readAt : Math.max(known.readAt, confirmedAt)
-    return performance.now() - since < ttlMilliseconds ? known.stored : null
+    return performance.now() - since < ttlMilliseconds ? known : null
   }
 
   #fetch(wanted: readonly Wanted[]): void {
@@ -200,9 +235,10 @@ class RedisStore implements Directory {
     const askedAt = performance.now()
     let texts: readonly (string | null)[]
     try {
-      texts = await this.#client.mget(this.#keys.header, ...wanted.map(({ key }) => key))
+      const reply = this.#client.mget(this.#keys.header, ...wanted.map(({ key }) => key))
+      texts = await within(reply, this.#options.connection.commandTimeout)
     } catch (error) {
-      const why = messageOf(error)
+      const why = whyFailed(error)
       this.#watch.lost(why)
       throw new Error(`Redis cannot be asked: ${why}`, { cause: error })
     }

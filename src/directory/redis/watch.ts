@@ -11,9 +11,11 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { RedisClient } from './client.ts'
+import { whyFailed } from './client.ts'
 import type { Header, Revision } from './header.ts'
 import { compareRevisions, formatRevision, readHeader } from './header.ts'
 import type { Keys } from './keys.ts'
+import { within } from './patience.ts'
 import { messageOf } from '../../text/message-of.ts'
 
 /** Entries of the stream that are read at once. */
@@ -31,6 +33,8 @@ export interface WatchOptions {
   readonly keys: Keys
   readonly seen: SeenRevision
   readonly pollMilliseconds: number
+  /** Milliseconds until a command has failed. */
+  readonly commandTimeout: number
   /** Called with the keys whose records changed, or null when anything may have. */
   readonly onChange: (keys: readonly string[] | null) => void
   /** Called when the answers may be believed (null) or not (why), at each change of it. */
@@ -95,6 +99,21 @@ export class DirectoryWatch {
     return this.#confirmedAt
   }
 
+  /**
+   * Looks when it was not looked at for longer than it should be, though Redis answers: a process that got no CPU for a
+   * while must not decide by what it knew before. Never rejects.
+   */
+  async catchUp(): Promise<void> {
+    // A look that is under way may itself have been asked for too long ago.
+    for (let looks = 0; looks < 2 && this.overdue; looks++) await this.look()
+  }
+
+  /** Whether `catchUp` would look. */
+  get overdue(): boolean {
+    const { now, pollMilliseconds, commandTimeout } = this.#options
+    return this.#unreachable === null && now() - this.#confirmedAt > pollMilliseconds + 2 * commandTimeout
+  }
+
   /** Redis did not answer somebody: nobody else waits for it until a look succeeds. */
   lost(why: string): void {
     if (this.#unreachable === null) this.#options.onReach(why)
@@ -122,17 +141,17 @@ export class DirectoryWatch {
   }
 
   async #look(): Promise<void> {
-    const { client, keys, now } = this.#options
+    const { client, keys, now, commandTimeout } = this.#options
     const askedAt = now()
     try {
-      const text = await client.get(keys.header)
+      const text = await within(client.get(keys.header), commandTimeout)
       // What is judged is as of the moment of asking, however long the answer took.
       await this.#judge(text)
       this.#confirmedAt = askedAt
       if (this.#unreachable !== null) this.#options.onReach(null)
       this.#unreachable = null
     } catch (error) {
-      this.lost(messageOf(error))
+      this.lost(whyFailed(error))
     }
   }
 
@@ -175,11 +194,13 @@ export class DirectoryWatch {
   }
 
   async #changesSince(seen: Revision, header: Header): Promise<readonly string[] | null | string> {
-    const { client, keys } = this.#options
-    const first = await client.xrange(keys.changes, formatRevision(seen), '+', 'COUNT', CHANGES_AT_ONCE)
+    const { client, keys, commandTimeout } = this.#options
+    const entries = (from: string, count: number): ReturnType<typeof client.xrange> =>
+      within(client.xrange(keys.changes, from, '+', 'COUNT', count), commandTimeout)
+    const first = await entries(formatRevision(seen), CHANGES_AT_ONCE)
     const [own, ...later] = first.map((entry) => changeOf(entry))
     if (own?.entry !== formatRevision(seen)) {
-      const [oldest] = await client.xrange(keys.changes, '-', '+', 'COUNT', 1)
+      const [oldest] = await entries('-', 1)
       // Away for longer than the stream reaches back: whatever is remembered may have changed.
       const forgotten = oldest === undefined || isLater(oldest[0], seen)
       return forgotten ? null : wentBack(header, seen)
