@@ -8,6 +8,7 @@ import { describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import type { Directory } from '../../src/directory/directory.ts'
 import type { Organization } from '../../src/directory/model.ts'
 import { OrganizationsSource, SourceError } from '../../src/directory/organizations-source.ts'
 import { openRedisDirectory } from '../../src/directory/redis/redis-store.ts'
@@ -82,6 +83,75 @@ describe('a decision from Redis', () => {
       assert.deepEqual(await ask(), ['mget 2'])
       await directory.close()
     }
+  })
+})
+
+describe('a decision while the directory changes', () => {
+  it('is from one state of it, never from half of a change', async (t) => {
+    if (!hasPrograms(t, REDIS_SERVER)) return
+    const { writer, redis } = await withContoso(t, SMALLEST_CACHE)
+    // The connector and its domain move together: in every state there is one organisation that has both.
+    const having = (name: string, has: boolean): Organization => ({
+      ...owning(name, ...(has ? ['moving.example', `${name}.example`] : [`${name}.example`])),
+      inboundConnectors: has
+        ? [
+            {
+              ...connector(name, 'Servers', { tlsSenderCertificateName: 'mail.moving.example' }),
+              senderDomains: [],
+              allowWideAddresses: false,
+              comment: null,
+            },
+          ]
+        : [],
+    })
+    const put = async (owner: string): Promise<void> => {
+      const names = ['left', 'right']
+      const before = await Promise.all(names.map((name) => writer.organizations.read(name)))
+      await writer.replace(
+        names.map((name, index) => ({
+          nameKey: name,
+          after: having(name, name === owner),
+          expected: before[index]?.revision ?? null,
+        })),
+      )
+    }
+    await put('left')
+    const open = (): ReturnType<typeof openRedisDirectory> =>
+      openRedisDirectory({
+        connection: redis.connection,
+        prefix: 'c',
+        seen: { read: () => null, write: () => undefined },
+        log: LOG,
+        // What is remembered is forgotten one by one: most look-ups find a part of it.
+        cache: { maxBytes: SMALLEST_CACHE, ttlMilliseconds: 7 },
+        pollMilliseconds: 20,
+      })
+    const directories = await Promise.all([open(), open()])
+    for (const directory of directories) atEnd(t, () => directory.close())
+    const names = ['mail.moving.example']
+    let [moves, decided, deferred] = [0, 0, 0]
+    const until = performance.now() + 3_000
+    const move = async (): Promise<void> => {
+      for (; performance.now() < until; moves++) await put(moves % 2 === 0 ? 'right' : 'left')
+    }
+    const decide = async (directory: Directory, only: boolean): Promise<void> => {
+      while (performance.now() < until) {
+        const presentedNames = only ? [] : names
+        const answer = await directory.ask({ presentedNames, address: null, domains: ['moving.example'] })
+        const domainFact = answer.domain('moving.example')
+        if (only) continue
+        if ('unknown' in answer.connectors || 'unknown' in domainFact) {
+          deferred++
+          continue
+        }
+        decided++
+        const owner = domainFact.acceptedDomain?.organization
+        assert.deepEqual([answer.connectors[0]?.connector.organization, answer.connectors.length], [owner, 1])
+      }
+    }
+    await Promise.all([move(), ...directories.flatMap((one) => [decide(one, false), decide(one, true)])])
+    assert.ok(moves > 20 && decided > 1000, `${moves} moves, ${decided} decisions`)
+    assert.ok(deferred < decided / 100, `${deferred} of ${decided} could not be had`)
   })
 })
 

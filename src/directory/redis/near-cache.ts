@@ -44,6 +44,11 @@ export class NearCache {
     return this.#cache.get(key)
   }
 
+  /** @returns whether this is what is remembered under the key, still */
+  holds(key: string, remembered: Remembered): boolean {
+    return this.#cache.peek(key) === remembered
+  }
+
   /** @param characters the length of the record's text, 0 for nothing */
   set(key: string, stored: Stored, readAt: number, characters: number): void {
     const bytes = OVERHEAD_BYTES + key.length + characters * BYTES_PER_CHARACTER

@@ -9,7 +9,7 @@ import { Answers } from './answers.ts'
 import type { RedisClient, RedisConnection } from './client.ts'
 import { createClient, describeConnection, whyFailed } from './client.ts'
 import type { Header } from './header.ts'
-import { formatRevision, readHeader } from './header.ts'
+import { formatRevision } from './header.ts'
 import { Keys } from './keys.ts'
 import type { Wanted } from './lookup.ts'
 import { answerFrom, wantedFor } from './lookup.ts'
@@ -38,9 +38,16 @@ export interface RedisStoreOptions {
 
 interface Recalled {
   readonly stored: Map<string, Stored>
+  readonly known: ReadonlyMap<string, Remembered>
   readonly missing: readonly Wanted[]
   readonly until: number
   readonly bytes: number
+}
+
+/** What came from Redis, and the header that came with it. */
+interface Fetched {
+  readonly stored: Stored
+  readonly header: string | null
 }
 
 /** Keys of one MGET: more would keep the server from answering others for a millisecond. */
@@ -49,8 +56,8 @@ const KEYS_AT_ONCE = 500
 /** How much of the cache is for whole answers. */
 const SHARE_OF_ANSWERS = 1 / 8
 
-/** Times that one question is asked anew, since the directory changed meanwhile. */
-const MOST_ATTEMPTS = 3
+/** Times that one question is asked anew, since the directory changed meanwhile: `apply` writes hundreds of times a second. */
+const MOST_ATTEMPTS = 10
 
 /** Records that were complained about; beyond it the same one may be complained about again. */
 const MOST_COMPLAINTS = 1_000
@@ -74,7 +81,7 @@ class RedisStore implements Directory {
   readonly #watch: DirectoryWatch
   readonly #complaints = new Set<string>()
   /** Records that are being asked for: whoever wants one meanwhile waits for the same answer. */
-  readonly #flights = new Map<string, Promise<Stored>>()
+  readonly #flights = new Map<string, Promise<Fetched>>()
 
   constructor(options: RedisStoreOptions) {
     this.#options = options
@@ -155,11 +162,10 @@ class RedisStore implements Directory {
       const known = this.#answers.get(question, header, performance.now())
       if (known !== undefined) return known
       const wanted = wantedFor(question, this.#keys, header.prefixLengths)
-      const { stored, missing, until, bytes } = this.#recall(wanted)
+      const { stored, known: recalled, missing, until, bytes } = this.#recall(wanted)
       try {
-        await this.#read(missing, stored)
-        // A range of another length came in between: its key was not asked for.
-        if (!sameLengths(header, this.#watch.header)) continue
+        const headers = await this.#read(missing, stored)
+        if (!this.#isOneState(header, recalled, headers)) continue
         const answer = answerFrom(question, stored, this.#keys)
         // What was read just now may be of a later state than the header.
         if (missing.length === 0) this.#answers.set(question, answer, header, until, bytes)
@@ -167,40 +173,64 @@ class RedisStore implements Directory {
       } catch (error) {
         // Redis went away just now: what was too old to use may be good enough from here on.
         const wentAway = attempt === 0 && this.#watch.unreachable !== null
-        if (!(error instanceof Changed) && !wentAway) return unknown(messageOf(error))
+        if (!wentAway) return unknown(messageOf(error))
       }
     }
     return unknown('the directory in Redis changed faster than it could be read')
   }
 
+  /**
+   * Half of a change would be a state that never was: a domain that moves together with its connector is with one
+   * organisation while the connector is with the other. So what came must be of the state that is in force now, and what
+   * was remembered must count for it still. No key may be missing, either, where a range of another length came.
+   */
+  #isOneState(
+    header: Header,
+    recalled: ReadonlyMap<string, Remembered>,
+    headers: ReadonlySet<string | null>,
+  ): boolean {
+    if (headers.size === 0) return true
+    const { header: current, text } = this.#watch
+    for (const each of headers) if (each !== text) return false
+    for (const [key, known] of recalled) if (!this.#cache.holds(key, known)) return false
+    return sameLengths(header, current)
+  }
+
   /** What is remembered and may be used, until when all of it may be, and what has to be asked for. */
   #recall(wanted: readonly Wanted[]): Recalled {
     const stored = new Map<string, Stored>()
+    const known = new Map<string, Remembered>()
     const missing: Wanted[] = []
     let [oldest, bytes] = [Infinity, 0]
     for (const item of wanted) {
-      const known = this.#remembered(item.key)
-      if (known === null) missing.push(item)
+      const remembered = this.#remembered(item.key)
+      if (remembered === null) missing.push(item)
       else {
-        stored.set(item.key, known.stored)
-        oldest = Math.min(oldest, known.readAt)
-        bytes += known.bytes
+        stored.set(item.key, remembered.stored)
+        known.set(item.key, remembered)
+        oldest = Math.min(oldest, remembered.readAt)
+        bytes += remembered.bytes
       }
     }
-    return { stored, missing, until: oldest + this.#options.cache.ttlMilliseconds, bytes }
+    return { stored, known, missing, until: oldest + this.#options.cache.ttlMilliseconds, bytes }
   }
 
-  /** Asks for what is missing. */
-  async #read(missing: readonly Wanted[], stored: Map<string, Stored>): Promise<void> {
-    if (missing.length === 0) return
+  /** Asks for what is missing; returns the headers that came with it. */
+  async #read(missing: readonly Wanted[], stored: Map<string, Stored>): Promise<Set<string | null>> {
+    const headers = new Set<string | null>()
+    if (missing.length === 0) return headers
     const waited = missing.map(({ key }) => this.#flights.get(key) ?? null)
     this.#fetch(missing.filter((_item, index) => waited[index] === null))
     await Promise.all(
       missing.map(async ({ key }, index) => {
         const flight = waited[index] ?? this.#flights.get(key)
-        if (flight !== undefined) stored.set(key, await flight)
+        if (flight === undefined) return
+        const fetched = await flight
+        stored.set(key, fetched.stored)
+        headers.add(fetched.header)
       }),
     )
+    return headers
   }
 
   #remembered(key: string): Remembered | null {
@@ -219,7 +249,7 @@ class RedisStore implements Directory {
       const batch = wanted.slice(from, from + KEYS_AT_ONCE)
       const answer = this.#ask(batch)
       for (const [index, { key }] of batch.entries()) {
-        const flight = answer.then((all) => all[index] ?? unreadableAnswer(key))
+        const flight = answer.then((all) => all[index] ?? leftOut(key))
         this.#flights.set(key, flight)
         const landed = (): void => {
           this.#flights.delete(key)
@@ -229,7 +259,7 @@ class RedisStore implements Directory {
     }
   }
 
-  async #ask(wanted: readonly Wanted[]): Promise<readonly Stored[]> {
+  async #ask(wanted: readonly Wanted[]): Promise<readonly Fetched[]> {
     const { unreachable } = this.#watch
     if (unreachable !== null) throw new Error(`Redis cannot be asked: ${unreachable}`)
     const askedAt = performance.now()
@@ -243,27 +273,19 @@ class RedisStore implements Directory {
       throw new Error(`Redis cannot be asked: ${why}`, { cause: error })
     }
     const [header = null, ...records] = texts
-    const current = header === this.#watch.text || (await this.#isPartOfHistory(header))
+    // They came with another header than the one that was judged: whether it counts is to be looked at first.
+    if (header !== this.#watch.text) await this.#watch.look()
+    const { refusal, text: current } = this.#watch
+    if (refusal !== null) throw new Error(refusal)
     return wanted.map((item, index) => {
       const text = records[index] ?? null
       const stored = this.#interpret(item, text)
-      // A change may have come in between: what was read before it is good for this answer only.
-      if (current && header === this.#watch.text && stored.kind !== 'unreadable') {
+      // What is of another state is for whoever asked to judge, and not remembered.
+      if (header === current && stored.kind !== 'unreadable') {
         this.#cache.set(item.key, stored, askedAt, text?.length ?? 0)
       }
-      return stored
+      return { stored, header }
     })
-  }
-
-  /** The records came with another header than the one that was judged: is it an earlier one of the same history? */
-  async #isPartOfHistory(text: string | null): Promise<boolean> {
-    await this.#watch.look()
-    const { header, refusal } = this.#watch
-    if (header === null) throw new Error(refusal ?? 'the directory in Redis was not read yet')
-    if (text === this.#watch.text) return true
-    const before = text === null ? null : readHeader(text)
-    if (before?.epoch === header.epoch && before.number <= header.number) return false
-    throw new Changed()
   }
 
   #interpret({ key, domainName }: Wanted, text: string | null): Stored {
@@ -286,11 +308,6 @@ class RedisStore implements Directory {
   }
 }
 
-/** The directory changed while it was read: ask again. */
-class Changed extends Error {
-  override readonly name = 'Changed'
-}
-
 function sameLengths(left: Header, right: Header | null): boolean {
   if (left === right) return true
   if (right === null) return false
@@ -304,6 +321,7 @@ function unknown(why: string): Answer {
   return { connectors: fact, domain: () => fact }
 }
 
-function unreadableAnswer(key: string): Stored {
-  return { kind: 'unreadable', key, domainName: null, why: 'was left out of the answer' }
+function leftOut(key: string): Fetched {
+  const why = 'was left out of the answer'
+  return { stored: { kind: 'unreadable', key, domainName: null, why }, header: null }
 }
