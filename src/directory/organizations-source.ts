@@ -15,6 +15,9 @@ import { parseOrganizations } from './schema.ts'
 /** Up to here a file is read whole: aliases from one organisation to another work, and every error shows at once. */
 const READ_WHOLE = 8 * 1024 * 1024
 
+/** How an item of a list begins; the dash may stand alone on its line. */
+const ITEM = /^( *)-(?:\s|$)/
+
 export interface SourceItem {
   readonly organization: Organization
   /** Warnings and notices. */
@@ -68,7 +71,11 @@ export class OrganizationsSource {
     for await (const { text, line, read } of this.#chunks()) {
       const { organizations, warnings } = this.#parse(`organizations:\n${text}`, line - 2)
       const [organization] = organizations
-      if (organization === undefined) continue
+      // Nothing may be lost between one item and the next.
+      if (organization === undefined || organizations.length > 1) {
+        const mend = 'write it as connectorctl export does'
+        throw new SourceError([this.#problem(line, 'this is not one organisation', mend)])
+      }
       const key = nameKey(organization.name)
       if (seen.has(key)) {
         const message = `organisation "${organization.name}" is given twice`
@@ -110,23 +117,22 @@ export class OrganizationsSource {
         begun = this.#begins(line, number)
         continue
       }
-      dash ??= /^( *)- /.exec(line)?.[1] ?? null
-      if (dash !== null && line.startsWith(`${dash}- `)) {
+      const indent = ITEM.exec(line)?.[1]
+      dash ??= indent ?? null
+      if (dash !== null && indent === dash) {
         if (lines.length > 0) yield { text: lines.join('\n'), line: from, read }
         lines = []
         from = number
-      } else if (/^[^\s#-]/.test(line)) {
-        throw new SourceError([
-          this.#problem(
-            number,
-            'the list of organisations ends here',
-            'keep nothing but organisations in it',
-          ),
-        ])
-      }
+      } else this.#goesOn(line, number)
       if (dash !== null) lines.push(line)
     }
     if (lines.length > 0) yield { text: lines.join('\n'), line: from, read }
+  }
+
+  #goesOn(line: string, number: number): void {
+    if (!/^[^\s#-]/.test(line)) return
+    const mend = 'keep nothing but organisations in it'
+    throw new SourceError([this.#problem(number, 'the list of organisations ends here', mend)])
   }
 
   #begins(line: string, number: number): boolean {

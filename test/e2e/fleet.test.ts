@@ -208,11 +208,42 @@ test('the fleet of docker-compose.yml', { timeout: 900_000 }, async (t) => {
     await arrivals(again, traffic.accepted)
   })
 
+  await t.test('goes on while an operator lets the replica of Redis take over', async (step) => {
+    await haproxyKnows(fleet, 'UP')
+    const traffic = new Traffic(fleet, 1, 2)
+    await until('there is traffic', () => (traffic.heard.stranger.get('550') ?? 0) > 5)
+    // As deploy/README.md has it.
+    const where = [
+      '-h',
+      fleet.compose.file.services['sentinel1']?.environment['ADDRESS'] ?? '',
+      '-p',
+      '26379',
+    ]
+    const password = ['-a', await fleet.secret('sentinel'), '--no-auth-warning']
+    const command = ['SENTINEL', 'FAILOVER', 'connectors']
+    const told = await compose.exec('sentinel1', 'redis-cli', ...where, ...password, ...command)
+    assert.match(told.output, /^OK/)
+    await sentinelUser(step, fleet, 'redis1')
+    const before = traffic.heard.stranger.get('550') ?? 0
+    await until('the other one is asked', () => (traffic.heard.stranger.get('550') ?? 0) > before + 20)
+    await traffic.stop()
+    assert.deepEqual(
+      traffic.codes('stranger').filter((code) => code !== '451'),
+      ['550'],
+    )
+    assert.deepEqual(
+      traffic.codes('branch').filter((code) => code !== '451'),
+      ['250'],
+    )
+    const changed = await appliedOnceReplicated(fleet, organizations('127.50.0.99'))
+    assert.equal(changed.code, 0, changed.output)
+  })
+
   await t.test('outlives the master of Redis: 451 in the gap and nothing else, then as before', async () => {
     await haproxyKnows(fleet, 'UP')
     const traffic = new Traffic(fleet, 1, 2)
     await until('there is traffic', () => (traffic.heard.stranger.get('550') ?? 0) > 5)
-    await compose.stop('redis1', 'SIGKILL')
+    await compose.stop('redis2', 'SIGKILL')
     await until('there is a gap', () => traffic.heard.stranger.has('451'))
     const before = traffic.heard.stranger.get('550') ?? 0
     await until('the replica is master', () => (traffic.heard.stranger.get('550') ?? 0) > before + 20)
@@ -224,7 +255,7 @@ test('the fleet of docker-compose.yml', { timeout: 900_000 }, async (t) => {
       'who may relay is never refused',
     )
     // The old master comes back as a replica, and a change counts again with it.
-    await compose.start('redis1')
+    await compose.start('redis2')
     const { output, code } = await appliedOnceReplicated(fleet, organizations('127.50.1.1'))
     assert.equal(code, 0, output)
     await until('the change counts', async () => (await answers(fleet, '127.50.1.1')).every(isAccepted))
@@ -233,14 +264,14 @@ test('the fleet of docker-compose.yml', { timeout: 900_000 }, async (t) => {
   await t.test(
     'believes no new master that lacks the last change, until an administrator accepts it',
     async (step) => {
-      const replica = await sentinelUser(step, fleet, 'redis1')
+      const replica = await sentinelUser(step, fleet, 'redis2')
       await replica.call('SLAVEOF', '127.0.0.1', '1')
       const lost = await fleet.apply(organizations('127.50.2.2'))
       assert.equal(lost.code, 1)
       assert.match(lost.output, /written, not replicated: 0 of 1 replicas/)
       await until('both nodes saw it', async () => (await answers(fleet, '127.50.2.2')).every(isAccepted))
       const traffic = new Traffic(fleet, 1, 1)
-      await compose.stop('redis2', 'SIGKILL')
+      await compose.stop('redis1', 'SIGKILL')
       for (const name of NODES) {
         const { output } = await spoken(fleet, name, /went back in time/)
         assert.match(output, /connectorctl directory accept/)
@@ -249,7 +280,7 @@ test('the fleet of docker-compose.yml', { timeout: 900_000 }, async (t) => {
       for (const address of [BRANCH, STRANGER, '127.50.2.2']) {
         for (const reply of await answers(fleet, address)) assert.match(reply, /^451 4\.3\.0/)
       }
-      await compose.start('redis2')
+      await compose.start('redis1')
       const accepted = await fleet.ctl('directory', 'accept', '--yes')
       assert.match(accepted.output, /accepted, revision/)
       await until('it counts', async () => (await answers(fleet, BRANCH)).every(isAccepted))

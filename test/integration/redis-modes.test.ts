@@ -17,9 +17,11 @@ import { DirectoryWriter } from '../../src/directory/redis/writer.ts'
 import { Authority, CA } from '../support/authority.ts'
 import { domain } from '../support/policy-world.ts'
 import { hasPrograms } from '../support/programs.ts'
+import type { RedisServer } from '../support/redis.ts'
 import { connectionTo, REDIS_SERVER, startRedis } from '../support/redis.ts'
 import { atEnd, freePort, temporaryFolder } from '../support/smarthost.ts'
 
+const DOCS = join(import.meta.dirname, '..', '..', 'docs', 'directory.md')
 const REDIS_SENTINEL = '/usr/bin/redis-sentinel'
 const FORGETFUL = { read: () => null, write: () => undefined }
 
@@ -117,32 +119,78 @@ describe('a directory in Redis', () => {
     }
   })
 
-  it('in a cluster of three nodes answers as on one server', async (t) => {
+  it('in a cluster of three nodes answers as on one server, to users who may do no more than they must', async (t) => {
     if (!hasPrograms(t, REDIS_SERVER)) return
-    const start = () => startRedis(t, 'cluster-enabled yes', 'cluster-node-timeout 2000')
-    const nodes = [await start(), await start(), await start()]
-    const ranges = [
-      [0, 5460],
-      [5461, 10_922],
-      [10_923, 16_383],
-    ] as const
-    for (const [index, node] of nodes.entries()) {
-      await node.client.call('CLUSTER', 'ADDSLOTSRANGE', ...(ranges[index] ?? []))
-      await node.client.call('CLUSTER', 'MEET', '127.0.0.1', String(nodes[0]?.port))
+    const { addresses, nodes } = await cluster(t)
+    for (const { client } of nodes) {
+      for (const [, line = ''] of readFileSync(DOCS, 'utf8').matchAll(/^ACL SETUSER (.*)$/gm)) {
+        const rules = line.replaceAll('SECRET', 'pass').replaceAll('{connectors}', '{c}')
+        await client.call('ACL', 'SETUSER', ...rules.split(' '), '+cluster|slots')
+      }
+      await client.call('ACL', 'SETUSER', 'default', 'resetpass', '-@all', '+@connection')
     }
-    for (const node of nodes) {
-      await until('the cluster is up', async () =>
-        String(await node.client.call('CLUSTER', 'INFO')).includes('cluster_state:ok'),
-      )
-    }
-    const addresses = nodes.map(({ port }) => ({ host: '127.0.0.1', port }))
-    const connection = connectionTo(0, { mode: 'cluster', addresses })
-    await write(connection, organization('contoso.com'))
-    const directory = await open(t, connection)
+    const as = (username: string): RedisConnection =>
+      connectionTo(0, { mode: 'cluster', addresses, username, password: 'pass' })
+    await write(as('connectors-writer'), organization('contoso.com'))
+    const directory = await open(t, as('connectors-reader'))
     assert.equal(await isRegistered(directory, 'contoso.com'), 'yes')
     assert.equal(await isRegistered(directory, 'fabrikam.com'), 'no')
-    await write(connection, organization('contoso.com', 'fabrikam.com'))
+    await write(as('connectors-writer'), organization('contoso.com', 'fabrikam.com'))
     await until('the change counts', async () => (await isRegistered(directory, 'fabrikam.com')) === 'yes')
+  })
+
+  it('in a cluster asks the replicas of the keys and no others, and writes nothing while keys are moved', async (t) => {
+    if (!hasPrograms(t, REDIS_SERVER)) return
+    const { addresses, nodes, start } = await cluster(t)
+    const slot = Number(await nodes[0]?.client.call('CLUSTER', 'KEYSLOT', '{c}:header'))
+    const owner = nodes[RANGES.findIndex(([from, to]) => slot >= from && slot <= to)]
+    const other = nodes.find((node) => node !== owner)
+    assert.ok(owner !== undefined && other !== undefined)
+    const idOf = async ({ client }: RedisServer): Promise<string> =>
+      String(await client.call('CLUSTER', 'MYID'))
+    // Each master has a replica: only one of them has the keys.
+    const replicas = []
+    for (const master of nodes) {
+      const replica = await start()
+      await replica.client.call('CLUSTER', 'MEET', '127.0.0.1', String(master.port))
+      const id = await idOf(master)
+      await until('the replica is taken', async () =>
+        replica.client.call('CLUSTER', 'REPLICATE', id).then(
+          () => true,
+          () => false,
+        ),
+      )
+      await until('the replica follows', async () =>
+        (await replica.client.info('replication')).includes('master_link_status:up'),
+      )
+      replicas.push(replica)
+    }
+    const connection = connectionTo(0, { mode: 'cluster', addresses })
+    await write(connection, organization('contoso.com'), 1)
+    replicas[nodes.indexOf(owner)]?.pause()
+    const writer = await DirectoryWriter.open({
+      connection,
+      prefix: 'c',
+      replicas: 1,
+      command: 't',
+      seen: null,
+    })
+    atEnd(t, () => {
+      writer.close()
+    })
+    for (let count = 0; count < 2; count++) assert.equal(await writer.confirm(), 0)
+    replicas[nodes.indexOf(owner)]?.resume()
+
+    const { client } = owner
+    await other.client.call('CLUSTER', 'SETSLOT', String(slot), 'IMPORTING', await idOf(owner))
+    await client.call('CLUSTER', 'SETSLOT', String(slot), 'MIGRATING', await idOf(other))
+    await client.call('MIGRATE', '127.0.0.1', String(other.port), '{c}:domain:contoso.com', '0', '1000')
+    const before = [await client.get('{c}:header'), await client.xlen('{c}:audit')]
+    const stored = await writer.organizations.read('contoso').catch(() => null)
+    const after = organization('fabrikam.com')
+    const wanted = { nameKey: 'contoso', after, expected: stored?.revision ?? null }
+    await assert.rejects(writer.replace([wanted]), /the cluster moves keys/)
+    assert.deepEqual([await client.get('{c}:header'), await client.xlen('{c}:audit')], before)
   })
 
   it('behind Sentinels outlives its master: unknown in the gap, never a wrong answer', async (t) => {
@@ -209,6 +257,27 @@ describe('a directory in Redis', () => {
     assert.equal(await isRegistered(late, 'lost.com'), 'no')
   })
 })
+
+const RANGES = [
+  [0, 5460],
+  [5461, 10_922],
+  [10_923, 16_383],
+] as const
+
+async function cluster(t: TestContext) {
+  const start = () => startRedis(t, 'cluster-enabled yes', 'cluster-node-timeout 2000')
+  const nodes = [await start(), await start(), await start()]
+  for (const [index, node] of nodes.entries()) {
+    await node.client.call('CLUSTER', 'ADDSLOTSRANGE', ...(RANGES[index] ?? []))
+    await node.client.call('CLUSTER', 'MEET', '127.0.0.1', String(nodes[0]?.port))
+  }
+  for (const node of nodes) {
+    await until('the cluster is up', async () =>
+      String(await node.client.call('CLUSTER', 'INFO')).includes('cluster_state:ok'),
+    )
+  }
+  return { nodes, start, addresses: nodes.map(({ port }) => ({ host: '127.0.0.1', port })) }
+}
 
 async function sentinels(t: TestContext) {
   const master = await startRedis(t, 'repl-diskless-sync-delay 0')

@@ -155,6 +155,98 @@ describe('a decision while the directory changes', () => {
   })
 })
 
+describe('a decision right after a change', () => {
+  it('finds a connector whose range became wider, though nothing was known under the wider one before', async (t) => {
+    if (!hasPrograms(t, REDIS_SERVER)) return
+    const { writer, directory } = await withContoso(t, SMALLEST_CACHE)
+    const put = async (name: string, ranges: readonly string[]): Promise<void> => {
+      const stored = await writer.organizations.read(name)
+      const after = { ...owning(name, `${name}.example`), inboundConnectors: [reached(name, ranges)] }
+      await writer.replace([{ nameKey: name, after, expected: stored?.revision ?? null }])
+    }
+    const found = async (address: string): Promise<readonly string[]> => {
+      const { connectors } = await directory.ask({ presentedNames: [], address, domains: [] })
+      assert.ok(!('unknown' in connectors))
+      return connectors.map(({ connector: { organization } }) => organization)
+    }
+    await put('other', ['10.9.0.0/16'])
+    for (let round = 0; round < 30; round++) {
+      await put('narrow', [`10.${round}.0.0/24`])
+      const from = performance.now()
+      while ((await found(`10.${round}.0.5`)).length === 0) assert.ok(performance.now() - from < 1000)
+      // A neighbour is asked about: that there is nothing for the /16 is remembered.
+      assert.deepEqual(await found(`10.${round}.7.7`), round === 9 ? ['other'] : [])
+      await put('narrow', [`10.${round}.0.0/16`])
+      const right = round === 9 ? ['narrow', 'other'] : ['narrow']
+      assert.deepEqual([...(await found(`10.${round}.0.5`))].toSorted(), right)
+    }
+  })
+
+  it('is had while others write as fast as they can', async (t) => {
+    if (!hasPrograms(t, REDIS_SERVER)) return
+    const { writer, directory } = await withContoso(t, SMALLEST_CACHE)
+    let [writes, asked] = [0, 0]
+    const until = performance.now() + 2_000
+    const write = async (): Promise<void> => {
+      for (; performance.now() < until; writes++) {
+        const name = `org${writes}`
+        await writer.replace([{ nameKey: name, after: owning(name, `${name}.example`), expected: null }])
+      }
+    }
+    const ask = async (): Promise<void> => {
+      for (; performance.now() < until; asked++) {
+        const domains = ['contoso.com', `never-asked-${asked}.example`]
+        const { domain: find } = await directory.ask({ presentedNames: [], address: null, domains })
+        for (const name of domains) {
+          const fact = find(name)
+          assert.ok(!('unknown' in fact), JSON.stringify(fact))
+          assert.equal(fact.acceptedDomain !== null, name === 'contoso.com')
+        }
+      }
+    }
+    await Promise.all([write(), ask()])
+    assert.ok(writes > 200 && asked > 50, `${writes} writes, ${asked} questions`)
+  })
+})
+
+describe('a write', () => {
+  it('whose connection is lost while it waits for the replica is done, and not replicated', async (t) => {
+    if (!hasPrograms(t, REDIS_SERVER)) return
+    const { redis, open } = await withContoso(t, SMALLEST_CACHE, 1)
+    const writer = await open()
+    const expected = (await writer.organizations.read('contoso'))?.revision ?? null
+    const after = owning('contoso', 'contoso.com', 'more.example')
+    const writing = writer.replace([{ nameKey: 'contoso', after, expected }])
+    while ((await redis.client.exists('{c}:domain:more.example')) === 0);
+    await redis.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+    assert.equal((await writing)?.replicas, 0)
+  })
+
+  it('of more records than Redis can take in a moment is refused before anything is changed', async (t) => {
+    if (!hasPrograms(t, REDIS_SERVER)) return
+    const { writer } = await withContoso(t, SMALLEST_CACHE)
+    const names = Array.from({ length: 50_001 }, (_none, index) => `d${index}.example`)
+    const large = { nameKey: 'large', after: owning('large', ...names), expected: null }
+    await assert.rejects(
+      writer.replace([large]),
+      /50002 records would change at once, and 50000 is the limit/,
+    )
+    assert.equal(await writer.organizations.read('large'), null)
+  })
+})
+
+function reached(
+  organization: string,
+  senderIPAddresses: readonly string[],
+): Organization['inboundConnectors'][number] {
+  return {
+    ...connector(organization, 'Servers', { senderIPAddresses }),
+    senderDomains: [],
+    allowWideAddresses: false,
+    comment: null,
+  }
+}
+
 const NAMES = 50_000
 const SMALLEST_CACHE = 1_048_576
 
@@ -255,11 +347,11 @@ function owning(name: string, ...domains: string[]): Organization {
 }
 
 /** A Redis that knows contoso, and who reads and writes there. */
-async function withContoso(t: TestContext, maxBytes: number) {
+async function withContoso(t: TestContext, maxBytes: number, replicas = 0) {
   const redis = await startRedis(t)
   const { connection } = redis
   const open = async (): Promise<DirectoryWriter> => {
-    const options = { connection, prefix: 'c', replicas: 0, command: 'test', seen: null }
+    const options = { connection, prefix: 'c', replicas, command: 'test', seen: null }
     const writer = await DirectoryWriter.open(options)
     atEnd(t, () => {
       writer.close()
@@ -311,11 +403,18 @@ describe('connectorctl apply', () => {
     assert.equal((await read(text, 0)).length, 2)
     assert.deepEqual(await read(text, 0), await read(text, 1_000_000))
     assert.deepEqual(await read('organizations: []\n'.padEnd(30, '#'), 1000), [])
+    // A dash that stands alone begins an item, too.
+    const alone = text
+      .replace('  - name: b', '  -\n    name: b')
+      .replace('  - name: a', '  - # the first\n    name: a')
+    assert.equal((await read(alone, 0)).length, 2)
+    assert.deepEqual(await read(alone, 0), await read(text, 1_000_000))
     const wrong: readonly (readonly [string, number, RegExp])[] = [
       [text.replace('b.example', 'not a domain'), 11, /not a domain/],
       [text + one('A', 'c.example'), 12, /given twice/],
       [`other: 1\n${text}`, 1, /must begin with "organizations:"/],
       [`${text}other: 1\n`, 12, /the list of organisations ends here/],
+      [`${text}  -\n`, 12, /an organisation must be a group of keys/],
     ]
     for (const [bad, line, said] of wrong) {
       await assert.rejects(read(bad, 0), (error) => {

@@ -7,8 +7,9 @@ import { formatProblem, nameKey } from '../../directory/model.ts'
 import { OrganizationsSource, SourceError } from '../../directory/organizations-source.ts'
 import { ChangeRefused } from '../../directory/redis/changes.ts'
 import type { PlannedOrganization } from '../../directory/redis/plan.ts'
-import { groupPlan, planOrganization, writeGroup } from '../../directory/redis/plan.ts'
+import { groupPlan, obstaclesOf, planOrganization, writeGroup } from '../../directory/redis/plan.ts'
 import type { DirectoryWriter, Written } from '../../directory/redis/writer.ts'
+import { OutcomeUnknown } from '../../directory/redis/writer.ts'
 import { printable } from '../../text/printable.ts'
 import type { CliContext } from '../context.ts'
 import { CommandFailed } from '../errors.ts'
@@ -126,11 +127,16 @@ async function plan(
   } finally {
     progress.done()
   }
-  if (!prune) return planned
-  for await (const key of writer.organizations.names()) {
-    if (!inFile.has(key)) await compare(key, null)
+  if (prune) {
+    for await (const key of writer.organizations.names()) {
+      if (!inFile.has(key)) await compare(key, null)
+    }
   }
-  return planned
+  const obstacles = obstaclesOf(planned)
+  if (obstacles.length === 0) return planned
+  throw new CommandFailed(
+    [...obstacles.map((line) => printable(line, 1000)), 'nothing was changed'].join('\n'),
+  )
 }
 
 const MARKS = { added: '+', changed: '~', removed: '-' } as const
@@ -170,7 +176,7 @@ async function carryOut(
       work.done === 0
         ? 'nothing was changed'
         : `${work.done} of ${planned.length} organisations were changed, the others are as they were; run it again`
-    throw new CommandFailed(`${messageOf(error)}\n${done}`)
+    throw new CommandFailed(error instanceof OutcomeUnknown ? error.message : `${messageOf(error)}\n${done}`)
   } finally {
     progress.done()
   }

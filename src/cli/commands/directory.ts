@@ -40,9 +40,13 @@ export function registerDirectory(program: Command, context: CliContext): void {
   command
     .command('accept')
     .description('declare what stands in Redis to be right, e.g. a restored backup; every node takes it over')
+    .option(
+      '--after <revision>',
+      "the revision that the nodes' log says was seen before, e.g. 1795566807556-2",
+    )
     .option('--yes', 'do not ask')
     .option(...INSTANCE_OPTION)
-    .action(async (options: { instance: string; yes?: boolean }) => {
+    .action(async (options: AcceptOptions) => {
       await accept(options, context)
     })
 }
@@ -94,10 +98,26 @@ async function verify(
   })
 }
 
-async function accept(
-  { instance, yes }: { instance: string; yes?: boolean },
-  context: CliContext,
-): Promise<void> {
+interface AcceptOptions {
+  readonly instance: string
+  readonly after?: string
+  readonly yes?: boolean
+}
+
+/** Longer ahead than any clock is wrong: more would be a slip of the hand that no later history could follow. */
+const TEN_YEARS = 315_360_000_000
+
+function epochOf(revision: string | undefined): number {
+  if (revision === undefined) return 0
+  const epoch = Number(/^(\d{1,15})-\d{1,15}$/.exec(revision)?.[1])
+  if (epoch < Date.now() + TEN_YEARS) return epoch
+  throw new UsageError(
+    `--after "${printable(revision)}" is no revision, e.g. 1795566807556-2: take it from the line in the log`,
+  )
+}
+
+async function accept({ instance, after, yes }: AcceptOptions, context: CliContext): Promise<void> {
+  const epoch = epochOf(after)
   await withWriter(instance, 'directory accept', async ({ writer, replicas }) => {
     const { header } = await writer.organizations.base()
     if (header === null) throw new CommandFailed('Redis holds no directory: fill it with connectorctl apply')
@@ -105,7 +125,7 @@ async function accept(
     if (yes !== true) {
       await requireConsent('Is this the directory that shall count on every node?', context)
     }
-    const written = await writer.accept()
+    const written = await writer.accept(epoch)
     context.stdout.write(`accepted, revision ${formatRevision(written.revision)}\n`)
     requireReplicas(written.replicas, replicas)
   })

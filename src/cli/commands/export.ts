@@ -6,6 +6,7 @@ import { stringify } from 'yaml'
 import type { AcceptedDomain } from '../../policy/types.ts'
 import type { ConfiguredConnector, Organization } from '../../directory/model.ts'
 import type { CliContext } from '../context.ts'
+import { CommandFailed } from '../errors.ts'
 import { INSTANCE_OPTION } from '../options.ts'
 import { withWriter } from '../redis.ts'
 
@@ -20,6 +21,7 @@ export function registerExport(program: Command, context: CliContext): void {
     .option(...INSTANCE_OPTION)
     .action(async ({ instance }: { instance: string }) => {
       await withWriter(instance, 'export', async ({ writer }) => {
+        const { text: before } = await writer.organizations.base()
         let begun = false
         for await (const key of writer.organizations.names()) {
           const stored = await writer.organizations.read(key)
@@ -29,6 +31,9 @@ export function registerExport(program: Command, context: CliContext): void {
           if (!context.stdout.write(item(stored.organization))) await once(context.stdout, 'drain')
         }
         if (!begun) context.stdout.write('organizations: []\n')
+        if ((await writer.organizations.base()).text === before) return
+        // A domain that moved may stand in it twice, or not at all.
+        throw new CommandFailed('the directory was changed meanwhile: this is of no one moment; run it again')
       })
     })
 }
@@ -40,7 +45,10 @@ function item({ name, comment, acceptedDomains, inboundConnectors }: Organizatio
     acceptedDomains: acceptedDomains.map((domain) => asWritten(domain)),
     inboundConnectors: inboundConnectors.map((connector) => asConnector(connector)),
   }
-  return stringify([value], { lineWidth: 0, aliasDuplicateObjects: false }).replaceAll(/^(?=.)/gm, '  ')
+  return stringify([value], { lineWidth: 0, aliasDuplicateObjects: false }).replaceAll(
+    /(^|\n)(?=[^\n])/g,
+    '$1  ',
+  )
 }
 
 function asWritten({ organization: _owner, domainName, ...rest }: AcceptedDomain): object {
@@ -58,7 +66,7 @@ function withoutDefaults(record: object): object {
     ([key, value]: [string, unknown]) =>
       value !== null &&
       value !== false &&
-      value !== 'Authoritative' &&
+      !(key === 'domainType' && value === 'Authoritative') &&
       !(Array.isArray(value) && value.length === 0) &&
       key !== 'key',
   )

@@ -41,14 +41,18 @@ export class AuditTrail {
   }
 
   /**
-   * @param record e.g. `accepted-domain contoso.com`, without regard to case
-   * @returns its JSON as it was written last; null when the stream does not reach back to it
+   * @param records e.g. `accepted-domain contoso.com`, lower case
+   * @returns of each its JSON as it was written last, '' when it was removed; without those that it does not reach back to
    */
-  async lastOf(record: string): Promise<string | null> {
-    for await (const entry of this.entries()) {
-      if (entry.record.toLowerCase() === record.toLowerCase()) return entry.after
+  async lastOf(records: ReadonlySet<string>): Promise<Map<string, string>> {
+    const found = new Map<string, string>()
+    if (records.size === 0) return found
+    for await (const { record, after } of this.entries()) {
+      const key = record.toLowerCase()
+      if (records.has(key) && !found.has(key)) found.set(key, after)
+      if (found.size === records.size) break
     }
-    return null
+    return found
   }
 }
 

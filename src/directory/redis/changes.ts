@@ -26,6 +26,15 @@ export class ChangeRefused extends Error {
   override readonly name = 'ChangeRefused'
 }
 
+/**
+ * @param domainName a domain that somebody wants
+ * @param owner the organisation that has it
+ * @returns why it is refused
+ */
+export function registeredAlready(domainName: string, owner: string): string {
+  return `${domainName} is registered already, with ${quoted(owner)}: a domain belongs to one organisation; remove it there first`
+}
+
 /** What is different between two lists of records. */
 export interface Difference<T> {
   readonly added: readonly T[]
@@ -313,7 +322,7 @@ class DomainChanges {
     const before = this.#after.get(record.domainName)
     this.#after.set(record.domainName, record)
     if (before === undefined || nameKey(before.organization) === nameKey(record.organization)) return null
-    return `${record.domainName} is registered already, with ${quoted(before.organization)}: a domain belongs to one organisation; remove it there first`
+    return registeredAlready(record.domainName, before.organization)
   }
 
   #dissent(record: AcceptedDomain): string[] {

@@ -26,7 +26,12 @@ const MOST_NAMED = 1_000
  * The header is compared and everything is written while nobody else is served. It is a script and no MULTI with
  * WATCH: that hangs on the connection, and a connection that was lost and made anew in between would forget the WATCH
  * without a word. The first write command is the one that fails where the server is full or the entry is not the
- * newest: before it nothing has happened.
+ * newest: before it nothing has happened. Every key is declared, so that a cluster that moves some of them elsewhere says
+ * so before the script runs, and not in its middle.
+ *
+ * KEYS: header, changes, audit, then those of the steps. ARGV: the header before, the header after, the entry's id, the
+ * revision's id, the changed keys, bounds of both streams, who, command, the number of audit records; four for each audit
+ * record; for each step the operation, the place of its key in KEYS, and two values.
  */
 const SCRIPT = `
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
@@ -39,7 +44,7 @@ for i = 1, audited do
     'organization', ARGV[at], 'record', ARGV[at + 1], 'before', ARGV[at + 2], 'after', ARGV[at + 3])
 end
 for at = 11 + audited * 4, #ARGV, 4 do
-  local operation, key, first = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  local operation, key, first = ARGV[at], KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2]
   if operation == 'set' then redis.call('SET', key, first)
   elseif operation == 'del' then redis.call('DEL', key)
   elseif operation == 'zadd' then redis.call('ZADD', key, 0, first)
@@ -96,7 +101,13 @@ export async function commitChangeset(client: RedisClient, keys: Keys, commit: C
   // In a new epoch every near cache begins anew in any case.
   const begins = base.header?.epoch !== revision.epoch
   const named = begins || changed.length > MOST_NAMED ? '*' : changed.join('\n')
-  const fixed: (string | number)[] = [SCRIPT, 3, keys.header, keys.changes, keys.audit]
+  const places = new Map([keys.header, keys.changes, keys.audit].map((key, index) => [key, index + 1]))
+  const steps = changeset.steps.flatMap(([operation, key, first, second]) => {
+    const place = places.get(key) ?? places.size + 1
+    places.set(key, place)
+    return [operation, place, first, second]
+  })
+  const fixed: (string | number)[] = [SCRIPT, places.size]
   const values: (string | number)[] = [
     base.text,
     writeHeader({ ...counts, ...revision }),
@@ -116,7 +127,7 @@ export async function commitChangeset(client: RedisClient, keys: Keys, commit: C
     after,
   ])
   // One list, not spread: half a million arguments are more than a call may have.
-  const written = await client.call('eval', fixed.concat(values, audit, changeset.steps.flat()))
+  const written = await client.call('eval', fixed.concat([...places.keys()], values, audit, steps))
   return written === 1
 }
 

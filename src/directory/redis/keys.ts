@@ -3,7 +3,8 @@
  * write is atomic: `{connectors}:domain:contoso.com`. A key holds what a look-up asks for by exact name.
  */
 
-import { ancestorsOf } from '../../text/domain-name.ts'
+import { ancestorsOf, parentOf } from '../../text/domain-name.ts'
+import type { ConfiguredConnector } from '../model.ts'
 import { isPublicSuffix } from '../../text/public-suffix.ts'
 
 export class Keys {
@@ -74,6 +75,17 @@ export class Keys {
 
   isBelow(key: string): boolean {
     return key.startsWith(this.below(''))
+  }
+
+  /**
+   * @param key an entry of an index
+   * @param connector a connector that it lists
+   * @returns whether it belongs there
+   */
+  lists(key: string, { tlsSenderCertificateName: name, senderIPAddresses }: ConfiguredConnector): boolean {
+    if (key.startsWith(this.range(''))) return senderIPAddresses.some((range) => this.range(range) === key)
+    if (name === null) return false
+    return key === this.named(name) || key === this.below(parentOf(name) ?? '')
   }
 
   /** Enabled connectors with this range in senderIPAddresses. */

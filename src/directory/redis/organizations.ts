@@ -13,6 +13,9 @@ import { messageOf } from '../../text/message-of.ts'
 /** Keys or members that are read at once. */
 const AT_ONCE = 1_000
 
+/** Times that an organisation is read anew, since others wrote meanwhile. */
+const MOST_ATTEMPTS = 20
+
 export interface StoredOrganization {
   readonly organization: Organization
   /** Of the directory, when the organisation was changed last. */
@@ -60,6 +63,19 @@ export class Organizations {
    * @throws DamagedDirectory
    */
   async read(nameKey: string): Promise<StoredOrganization | null> {
+    for (let attempt = 1; ; attempt++) {
+      const before = await this.#client.get(this.#keys.header)
+      try {
+        return await this.#readOnce(nameKey)
+      } catch (error) {
+        // Half of somebody else's change looks like a fault.
+        const isFault = (await this.#client.get(this.#keys.header)) === before || attempt === MOST_ATTEMPTS
+        if (isFault || !(error instanceof DamagedDirectory)) throw error
+      }
+    }
+  }
+
+  async #readOnce(nameKey: string): Promise<StoredOrganization | null> {
     const key = this.#keys.organization(nameKey)
     const json = await this.#client.get(key)
     if (json === null) return null

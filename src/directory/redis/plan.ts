@@ -4,9 +4,11 @@ import type { AcceptedDomain } from '../../policy/types.ts'
 import type { ConfiguredConnector, Organization } from '../model.ts'
 import { nameKey } from '../model.ts'
 import type { Difference, OrganizationChange } from './changes.ts'
-import { connectorDifference, domainDifference } from './changes.ts'
+import { quoted } from '../yaml-reader.ts'
+import { connectorDifference, domainDifference, registeredAlready } from './changes.ts'
 import type { Organizations, StoredOrganization } from './organizations.ts'
 import type { DirectoryWriter, WantedOrganization, Written } from './writer.ts'
+import { MOST_RECORDS, tooLarge } from './writer.ts'
 
 /** What becomes of one organisation. */
 export interface PlannedOrganization {
@@ -20,8 +22,10 @@ export interface PlannedOrganization {
   /** Records that differ. */
   readonly count: number
   readonly removedDomains: readonly string[]
-  /** Domains that it gets and somebody has now. Not all that it gets: a plan of a million would not be small. */
-  readonly takenDomains: readonly string[]
+  /**
+   * Domains that it gets and somebody has now, and who. Not all that it gets: a plan of a million would not be small.
+   */
+  readonly takenDomains: ReadonlyMap<string, string>
 }
 
 /** Lines that are shown of one organisation. */
@@ -56,7 +60,7 @@ export async function planOrganization(
     lines: linesOf(domains, connectors),
     count,
     removedDomains: domains.removed.map(({ domainName }) => domainName),
-    takenDomains: [...taken.keys()],
+    takenDomains: new Map([...taken].map(([name, { organization }]) => [name, organization])),
   }
 }
 
@@ -92,7 +96,7 @@ export function groupPlan(planned: readonly PlannedOrganization[]): PlannedOrgan
   for (const item of planned) for (const name of item.removedDomains) removedBy.set(name, item)
   const groups = new Map(planned.map((item) => [item, [item]]))
   for (const item of removedBy.size === 0 ? [] : planned) {
-    for (const name of item.takenDomains) {
+    for (const name of item.takenDomains.keys()) {
       const giver = removedBy.get(name)
       if (giver !== undefined) unite(groups, item, giver)
     }
@@ -101,6 +105,24 @@ export function groupPlan(planned: readonly PlannedOrganization[]): PlannedOrgan
   const first = (group: readonly PlannedOrganization[]): number =>
     group.every(({ kind }) => kind === 'removed') ? 0 : 1
   return distinct.toSorted((left, right) => first(left) - first(right))
+}
+
+/**
+ * @param planned everything that changes
+ * @returns why it cannot be done, one a line: domains that nobody gives up, and too much at once
+ */
+export function obstaclesOf(planned: readonly PlannedOrganization[]): string[] {
+  const given = new Set(planned.flatMap(({ removedDomains }) => removedDomains))
+  const kept = planned.flatMap(({ takenDomains }) =>
+    [...takenDomains]
+      .filter(([name]) => !given.has(name))
+      .map(([name, owner]) => registeredAlready(name, owner)),
+  )
+  const large = groupPlan(planned)
+    .map((group) => ({ group, records: group.reduce((sum, { count }) => sum + count, 0) }))
+    .filter(({ records }) => records > MOST_RECORDS)
+    .map(({ group, records }) => `${group.map(({ name }) => quoted(name)).join(', ')}: ${tooLarge(records)}`)
+  return [...kept, ...large]
 }
 
 function unite(

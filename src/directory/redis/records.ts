@@ -67,7 +67,12 @@ const INDEX = z.object({
   domains: z.array(DOMAIN).readonly().nullable().default(null),
 })
 
-const ORGANIZATION = z.object({ name: text, comment: text.nullable().default(null), revision: text })
+// The audit stream leaves the revision out.
+const ORGANIZATION = z.object({
+  name: text,
+  comment: text.nullable().default(null),
+  revision: text.default(''),
+})
 
 /** What is left out of a record, since reading puts it back: at a million domains it is half of the memory. */
 const DEFAULTS = new Map<string, unknown>([

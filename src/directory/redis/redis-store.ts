@@ -9,12 +9,13 @@ import { Answers } from './answers.ts'
 import type { RedisClient, RedisConnection } from './client.ts'
 import { createClient, describeConnection, whyFailed } from './client.ts'
 import type { Header } from './header.ts'
-import { formatRevision } from './header.ts'
+import { formatRevision, readHeader } from './header.ts'
 import { Keys } from './keys.ts'
 import type { Wanted } from './lookup.ts'
 import { answerFrom, wantedFor } from './lookup.ts'
 import type { Remembered, Stored } from './near-cache.ts'
 import { NearCache } from './near-cache.ts'
+import type { IndexEntry } from './records.ts'
 import { readDomainRecord, readIndexEntry } from './records.ts'
 import { within } from './patience.ts'
 import type { SeenRevision } from './watch.ts'
@@ -56,8 +57,10 @@ const KEYS_AT_ONCE = 500
 /** How much of the cache is for whole answers. */
 const SHARE_OF_ANSWERS = 1 / 8
 
-/** Times that one question is asked anew, since the directory changed meanwhile: `apply` writes hundreds of times a second. */
+/** Times that everything is asked for at once, since ranges of new lengths came meanwhile. */
 const MOST_ATTEMPTS = 10
+
+const NOT_READ = 'the directory in Redis was not read yet'
 
 /** Records that were complained about; beyond it the same one may be complained about again. */
 const MOST_COMPLAINTS = 1_000
@@ -79,7 +82,8 @@ class RedisStore implements Directory {
   readonly #cache: NearCache
   readonly #answers: Answers
   readonly #watch: DirectoryWatch
-  readonly #complaints = new Set<string>()
+  /** What was said of unreadable records, by their keys. */
+  readonly #complaints = new Map<string, string>()
   /** Records that are being asked for: whoever wants one meanwhile waits for the same answer. */
   readonly #flights = new Map<string, Promise<Fetched>>()
 
@@ -107,9 +111,13 @@ class RedisStore implements Directory {
       commandTimeout: connection.commandTimeout,
       now: () => performance.now(),
       onChange: (changed) => {
-        this.#complaints.clear()
-        if (changed === null) this.#cache.clear()
-        else this.#cache.drop(changed)
+        if (changed === null) {
+          this.#cache.clear()
+          this.#complaints.clear()
+        } else {
+          this.#cache.drop(changed)
+          for (const key of changed) this.#complaints.delete(key)
+        }
       },
       onRefusal: (why, revision) => {
         if (why !== null) {
@@ -156,27 +164,56 @@ class RedisStore implements Directory {
 
   async ask(question: Question): Promise<Answer> {
     if (this.#watch.overdue) await this.#watch.catchUp()
-    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+    for (let attempt = 0; ; attempt++) {
       const { header, refusal } = this.#watch
-      if (header === null) return unknown(refusal ?? 'the directory in Redis was not read yet')
-      const known = this.#answers.get(question, header, performance.now())
-      if (known !== undefined) return known
+      if (header === null) return unknown(refusal ?? NOT_READ)
+      const answered = this.#answers.get(question, header, performance.now())
+      if (answered !== undefined) return answered
       const wanted = wantedFor(question, this.#keys, header.prefixLengths)
-      const { stored, known: recalled, missing, until, bytes } = this.#recall(wanted)
+      const { stored, known, missing, until, bytes } = this.#recall(wanted)
       try {
         const headers = await this.#read(missing, stored)
-        if (!this.#isOneState(header, recalled, headers)) continue
+        if (!this.#isOneState(header, known, headers)) return await this.#askAtOnce(question)
         const answer = answerFrom(question, stored, this.#keys)
         // What was read just now may be of a later state than the header.
         if (missing.length === 0) this.#answers.set(question, answer, header, until, bytes)
         return answer
       } catch (error) {
         // Redis went away just now: what was too old to use may be good enough from here on.
-        const wentAway = attempt === 0 && this.#watch.unreachable !== null
-        if (!wentAway) return unknown(messageOf(error))
+        if (attempt > 0 || this.#watch.unreachable === null) return unknown(messageOf(error))
       }
     }
+  }
+
+  /**
+   * While others write, what is remembered and what comes are hardly ever of one state. One command for everything is,
+   * however much is written meanwhile; nothing of it is remembered.
+   */
+  async #askAtOnce(question: Question): Promise<Answer> {
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      const { header, refusal } = this.#watch
+      if (header === null) return unknown(refusal ?? NOT_READ)
+      const wanted = wantedFor(question, this.#keys, header.prefixLengths)
+      const [text = null, ...records] = await this.#mget(wanted)
+      const own = await this.#believed(text)
+      // A range of another length came in between: its key was not asked for.
+      if (own === null || !coversLengths(header, own)) continue
+      const stored = new Map(
+        wanted.map((item, index) => [item.key, this.#interpret(item, records[index] ?? null)]),
+      )
+      return answerFrom(question, stored, this.#keys)
+    }
     return unknown('the directory in Redis changed faster than it could be read')
+  }
+
+  /** The header of this text, when it is the one in force or an earlier one of the same history. */
+  async #believed(text: string | null): Promise<Header | null> {
+    if (text !== this.#watch.text) await this.#watch.look()
+    const { header, refusal, text: current } = this.#watch
+    if (header === null) throw new Error(refusal ?? NOT_READ)
+    if (text === current) return header
+    const before = text === null ? null : readHeader(text)
+    return before?.epoch === header.epoch && before.number <= header.number ? before : null
   }
 
   /**
@@ -193,7 +230,7 @@ class RedisStore implements Directory {
     const { header: current, text } = this.#watch
     for (const each of headers) if (each !== text) return false
     for (const [key, known] of recalled) if (!this.#cache.holds(key, known)) return false
-    return sameLengths(header, current)
+    return current !== null && coversLengths(header, current)
   }
 
   /** What is remembered and may be used, until when all of it may be, and what has to be asked for. */
@@ -260,19 +297,8 @@ class RedisStore implements Directory {
   }
 
   async #ask(wanted: readonly Wanted[]): Promise<readonly Fetched[]> {
-    const { unreachable } = this.#watch
-    if (unreachable !== null) throw new Error(`Redis cannot be asked: ${unreachable}`)
     const askedAt = performance.now()
-    let texts: readonly (string | null)[]
-    try {
-      const reply = this.#client.mget(this.#keys.header, ...wanted.map(({ key }) => key))
-      texts = await within(reply, this.#options.connection.commandTimeout)
-    } catch (error) {
-      const why = whyFailed(error)
-      this.#watch.lost(why)
-      throw new Error(`Redis cannot be asked: ${why}`, { cause: error })
-    }
-    const [header = null, ...records] = texts
+    const [header = null, ...records] = await this.#mget(wanted)
     // They came with another header than the one that was judged: whether it counts is to be looked at first.
     if (header !== this.#watch.text) await this.#watch.look()
     const { refusal, text: current } = this.#watch
@@ -288,9 +314,23 @@ class RedisStore implements Directory {
     })
   }
 
+  /** The header and the records, in one command. */
+  async #mget(wanted: readonly Wanted[]): Promise<readonly (string | null)[]> {
+    const { unreachable } = this.#watch
+    if (unreachable !== null) throw new Error(`Redis cannot be asked: ${unreachable}`)
+    try {
+      const reply = this.#client.mget(this.#keys.header, ...wanted.map(({ key }) => key))
+      return await within(reply, this.#options.connection.commandTimeout)
+    } catch (error) {
+      const why = whyFailed(error)
+      this.#watch.lost(why)
+      throw new Error(`Redis cannot be asked: ${why}`, { cause: error })
+    }
+  }
+
   #interpret({ key, domainName }: Wanted, text: string | null): Stored {
     try {
-      if (domainName === null) return { kind: 'index', entry: text === null ? null : readIndexEntry(text) }
+      if (domainName === null) return { kind: 'index', entry: text === null ? null : this.#entry(key, text) }
       return { kind: 'domain', record: text === null ? null : readDomainRecord(text, domainName) }
     } catch (error) {
       const why = printable(messageOf(error))
@@ -299,20 +339,27 @@ class RedisStore implements Directory {
     }
   }
 
+  #entry(key: string, text: string): IndexEntry {
+    const entry = readIndexEntry(text)
+    const stray = entry.connectors.find((connector) => !this.#keys.lists(key, connector))
+    if (stray === undefined) return entry
+    throw new Error(`lists the connector ${JSON.stringify(stray.name)}, which does not belong there`)
+  }
+
   #complain(key: string, why: string): void {
-    const complaint = `${printable(key)} in Redis ${why}: run connectorctl directory verify`
-    if (this.#complaints.has(complaint)) return
+    if (this.#complaints.get(key) === why) return
     if (this.#complaints.size >= MOST_COMPLAINTS) this.#complaints.clear()
-    this.#complaints.add(complaint)
+    this.#complaints.set(key, why)
+    const complaint = `${printable(key)} in Redis ${why}: run connectorctl directory verify`
     this.#options.log.error(complaint)
   }
 }
 
-function sameLengths(left: Header, right: Header | null): boolean {
-  if (left === right) return true
-  if (right === null) return false
+/** Whether every length of range that there is in `has` was asked for with `asked`. */
+function coversLengths(asked: Header, has: Header): boolean {
+  if (asked === has) return true
   return ([4, 6] as const).every((family) =>
-    [...right.prefixLengths[family].keys()].every((length) => left.prefixLengths[family].has(length)),
+    [...has.prefixLengths[family].keys()].every((length) => asked.prefixLengths[family].has(length)),
   )
 }
 

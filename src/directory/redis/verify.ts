@@ -4,7 +4,6 @@
  */
 
 import type { AcceptedDomain } from '../../policy/types.ts'
-import type { ConfiguredConnector, Organization } from '../model.ts'
 import { ChangeRefused, changesetFor } from './changes.ts'
 import { Changeset } from './changeset.ts'
 import type { RedisClient } from './client.ts'
@@ -12,8 +11,8 @@ import type { Base, Counts } from './commit.ts'
 import { readHeader, writeHeader } from './header.ts'
 import type { Keys } from './keys.ts'
 import { Organizations } from './organizations.ts'
-import { AuditTrail } from './audit.ts'
-import { readConnectorRecord, readDomainRecord, readOrganizationRecord } from './records.ts'
+import { readOrganizationRecord } from './records.ts'
+import { keysIn, salvage } from './salvage.ts'
 import { messageOf } from '../../text/message-of.ts'
 
 /** One thing that is wrong. */
@@ -31,16 +30,29 @@ export interface Verification {
 /** What stands under a key: a string, the members of a set, or the fields of a hash. */
 type Content = string | ReadonlySet<string> | ReadonlyMap<string, string>
 
+/** Times that it is looked again, since somebody wrote meanwhile. */
+const MOST_ATTEMPTS = 5
+
 /**
  * @param client a connection as a writer
  * @param keys names of keys
  * @returns everything that is wrong, and the write that mends it
+ * @throws when others write all the time: half of a change would look like a fault
  */
 export async function verifyDirectory(client: RedisClient, keys: Keys): Promise<Verification> {
+  for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+    const before = await client.get(keys.header)
+    const verification = await verifyOnce(client, keys)
+    if ((await client.get(keys.header)) === before) return verification
+  }
+  throw new Error('the directory was changed all the time while it was looked at: try again later')
+}
+
+async function verifyOnce(client: RedisClient, keys: Keys): Promise<Verification> {
   const findings: Finding[] = []
   const found = (key: string, what: string): void => void findings.push({ key, what })
   const base = await baseOf(client, keys, found)
-  const organizations = await new Salvage(client, keys, found).all()
+  const organizations = await salvage(client, keys, found)
   const changes = organizations.map((organization) => ({ before: null, after: organization }))
   let written: Awaited<ReturnType<typeof changesetFor>>
   try {
@@ -88,97 +100,6 @@ function checkCounts(
   const { epoch, number, id } = header
   if (writeHeader({ ...counts, epoch, number, id }) !== writeHeader(header))
     found(keys.header, 'counts wrongly')
-}
-
-/** The organisations as far as they can be read; what cannot be is taken from the audit stream. */
-class Salvage {
-  readonly #client: RedisClient
-  readonly #keys: Keys
-  readonly #found: (key: string, what: string) => void
-  readonly #store: Organizations
-  readonly #audit: AuditTrail
-
-  constructor(client: RedisClient, keys: Keys, found: (key: string, what: string) => void) {
-    this.#client = client
-    this.#keys = keys
-    this.#found = found
-    this.#store = new Organizations(client, keys)
-    this.#audit = new AuditTrail(client, keys)
-  }
-
-  async all(): Promise<Organization[]> {
-    const organizations: Organization[] = []
-    for await (const key of this.#store.names()) organizations.push(await this.#one(key))
-    return organizations
-  }
-
-  async #one(key: string): Promise<Organization> {
-    const [acceptedDomains, inboundConnectors] = [await this.#domains(key), await this.#connectors(key)]
-    const recordKey = this.#keys.organization(key)
-    const json = await this.#client.get(recordKey)
-    try {
-      if (json === null) throw new Error('is missing')
-      const { name, comment } = readOrganizationRecord(json)
-      return { name, comment, acceptedDomains, inboundConnectors }
-    } catch (error) {
-      this.#found(recordKey, messageOf(error))
-      const name = acceptedDomains[0]?.organization ?? inboundConnectors[0]?.organization ?? key
-      return { name, comment: null, acceptedDomains, inboundConnectors }
-    }
-  }
-
-  async #domains(key: string): Promise<AcceptedDomain[]> {
-    const domains: AcceptedDomain[] = []
-    let names: string[] = []
-    const take = async (): Promise<void> => {
-      const texts =
-        names.length === 0 ? [] : await this.#client.mget(names.map((name) => this.#keys.domain(name)))
-      for (const [index, name] of names.entries()) {
-        const place = this.#keys.domain(name)
-        const read = (json: string): AcceptedDomain => readDomainRecord(json, name)
-        domains.push(...(await this.#salvaged(place, texts[index] ?? null, `accepted-domain ${name}`, read)))
-      }
-      names = []
-    }
-    for await (const name of this.#store.domainNames(key)) {
-      names.push(name)
-      if (names.length === 1000) await take()
-    }
-    await take()
-    return domains
-  }
-
-  async #connectors(key: string): Promise<ConfiguredConnector[]> {
-    const place = this.#keys.connectorsOf(key)
-    const connectors: ConfiguredConnector[] = []
-    for (const [field, json] of Object.entries(await this.#client.hgetall(place))) {
-      const record = `inbound-connector ${key}/${field}`
-      connectors.push(...(await this.#salvaged(`${place} ${field}`, json, record, readConnectorRecord)))
-    }
-    return connectors
-  }
-
-  async #salvaged<T>(
-    place: string,
-    json: string | null,
-    record: string,
-    read: (json: string) => T,
-  ): Promise<readonly T[]> {
-    try {
-      if (json === null) throw new Error('is missing')
-      return [read(json)]
-    } catch (error) {
-      const before = await this.#audit.lastOf(record)
-      try {
-        const restored = read(before ?? '')
-        this.#found(place, `${messageOf(error)}; the audit stream has it`)
-        return [restored]
-      } catch {
-        this.#found(place, `${messageOf(error)}; mending removes it: apply its organisation again`)
-        return []
-      }
-    }
-  }
 }
 
 /** An empty store: every organisation is written as if it were the first. */
@@ -284,17 +205,4 @@ async function contentOf(client: RedisClient, key: string): Promise<Content | nu
   if (type === 'zset') return new Set(await client.zrange(key, '0', '-1'))
   if (type === 'hash') return new Map(Object.entries(await client.hgetall(key)))
   return null
-}
-
-/** All keys of the directory; in a cluster each master is asked, since a SCAN is of one server. */
-async function* keysIn(client: RedisClient, keys: Keys): AsyncGenerator<readonly string[]> {
-  const servers = 'nodes' in client ? client.nodes('master') : [client]
-  for (const server of servers) {
-    let cursor = '0'
-    do {
-      const [next, some] = await server.scan(cursor, 'MATCH', keys.pattern, 'COUNT', 1000)
-      yield some
-      cursor = next
-    } while (cursor !== '0')
-  }
 }

@@ -52,6 +52,8 @@ export class DirectoryWatch {
   /** The header's text as it was last judged; undefined before the first time. */
   #text: string | null | undefined = undefined
   #refusal: string | null = 'the directory in Redis was not looked at yet'
+  /** It went back in time: that it comes to be long ago does not make it right. */
+  #isBack = false
   #seen: Revision | null
   #unreachable: string | null = null
   #confirmedAt = -Infinity
@@ -164,9 +166,11 @@ export class DirectoryWatch {
     }
     const changed = await this.#changesUpTo(header)
     if (typeof changed === 'string') {
+      this.#isBack = true
       this.#refuse(text, changed)
       return
     }
+    this.#isBack = false
     this.#options.onChange(changed)
     this.#believe(text, header)
   }
@@ -202,7 +206,7 @@ export class DirectoryWatch {
     if (own?.entry !== formatRevision(seen)) {
       const [oldest] = await entries('-', 1)
       // Away for longer than the stream reaches back: whatever is remembered may have changed.
-      const forgotten = oldest === undefined || isLater(oldest[0], seen)
+      const forgotten = !this.#isBack && (oldest === undefined || isLater(oldest[0], seen))
       return forgotten ? null : wentBack(header, seen)
     }
     if (own.id !== seen.id) return wentBack(header, seen)
@@ -258,5 +262,6 @@ function isLater(entry: string, { epoch, number }: Revision): boolean {
 }
 
 function wentBack(header: Revision, seen: Revision): string {
-  return `the directory in Redis went back in time (it is at revision ${formatRevision(header)}, and ${formatRevision(seen)} was seen before): bring the lost changes back, then run connectorctl directory accept`
+  const [is, was] = [formatRevision(header), formatRevision(seen)]
+  return `the directory in Redis went back in time (it is at revision ${is}, and ${was} was seen before): bring the lost changes back, then run connectorctl directory accept --after ${was}`
 }

@@ -46,6 +46,22 @@ class StaleRevision extends Error {
   override readonly name = 'StaleRevision'
 }
 
+/** One write would keep Redis from answering for too long. */
+class TooLarge extends Error {
+  override readonly name = 'TooLarge'
+}
+
+/** Nobody knows whether a change was written: the connection was lost before Redis had answered. */
+export class OutcomeUnknown extends Error {
+  override readonly name = 'OutcomeUnknown'
+}
+
+/**
+ * Records that one write may change. It is one script, and while it runs Redis answers nobody: 50,000 take about half a
+ * second, which mail nodes feel; some more, and a Sentinel would take the master for dead in the middle of it.
+ */
+export const MOST_RECORDS = 50_000
+
 /** Times that a write is worked out anew, since others wrote meanwhile. */
 const MOST_ATTEMPTS = 100
 
@@ -140,22 +156,34 @@ export class DirectoryWriter {
   }
 
   /**
-   * @returns how many replicas have everything that was written so far; it waits for the wanted number for a while
-   * @throws what Redis says
+   * WAIT counts from the last write of its own connection, and in a cluster only the node that has the keys has their
+   * replicas: so the header is written over with itself and waited for in one pipeline.
+   * @returns how many replicas have everything that was written so far; 0 when that cannot be known
    */
   async confirm(): Promise<number> {
-    if (this.#options.replicas === 0) return 0
-    // WAIT counts from the last write of this connection: the header is written over with itself.
-    await this.client.call('eval', [CONFIRM, 1, this.keys.header])
-    return this.#replicated()
+    const { replicas } = this.#options
+    if (replicas === 0) return 0
+    try {
+      const replies = await this.client
+        .pipeline()
+        .eval(CONFIRM, 1, this.keys.header)
+        .wait(replicas, REPLICATION_PATIENCE)
+        .exec()
+      const [failure = null, count] = replies?.at(-1) ?? []
+      return failure === null && typeof count === 'number' ? count : 0
+    } catch {
+      return 0
+    }
   }
 
   /**
    * Declares what stands in Redis to be right, also where it is older than what was seen before.
+   * @param after when the newest history began that a node has seen, in milliseconds since 1970: the new one is later,
+   *   whatever this machine's clock says
    * @returns what was written
    * @throws when there is no directory
    */
-  async accept(): Promise<Written> {
+  async accept(after = 0): Promise<Written> {
     const written = await this.#commit(({ header }) => {
       if (header === null)
         throw new ChangeRefused('Redis holds no directory: fill it with connectorctl apply')
@@ -163,7 +191,7 @@ export class DirectoryWriter {
       const before = formatRevision(header)
       changeset.audit.push({ organization: '', record: 'directory', before, after: 'accepted' })
       return Promise.resolve({ changeset, counts: header })
-    }, true)
+    }, after)
     if (written === null) throw new Error('nothing was written')
     return written
   }
@@ -174,32 +202,35 @@ export class DirectoryWriter {
    * @throws when somebody else wrote meanwhile
    */
   async mend({ base, changeset, counts }: Pick<Commit, 'base' | 'changeset' | 'counts'>): Promise<Written> {
-    const revision = nextRevision(base, this.#epoch(base, base.header === null))
+    const revision = nextRevision(base, this.#epoch(base, null))
     if (await this.#isWritten({ base, changeset, counts, revision, author: this.#author })) {
-      return { revision, replicas: await this.#replicated() }
+      return { revision, replicas: await this.confirm() }
     }
     throw new StaleRevision('the directory was changed by somebody else meanwhile: verify it again')
   }
 
   async #commit(
     prepare: (base: Base, revision: Revision) => Promise<Pick<Commit, 'changeset' | 'counts'>>,
-    anew = false,
+    after: number | null = null,
   ): Promise<Written | null> {
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
       const base = await this.organizations.base()
       if (base.header === null) await this.#refuseRemains()
-      const revision = nextRevision(base, this.#epoch(base, anew))
+      const revision = nextRevision(base, this.#epoch(base, after))
       const prepared = await prepare(base, revision)
       if (prepared.changeset.empty) return null
+      refuseLarge(prepared.changeset)
       const commit: Commit = { base, revision, ...prepared, author: this.#author }
-      if (await this.#isWritten(commit)) return { revision, replicas: await this.#replicated() }
+      if (await this.#isWritten(commit)) return { revision, replicas: await this.confirm() }
     }
     throw new Error('others write all the time: try again later')
   }
 
-  #epoch({ header }: Base, anew: boolean): number | null {
-    if (header !== null && !anew) return null
-    return Math.max(Date.now(), (header?.epoch ?? 0) + 1, (this.#options.seen?.epoch ?? 0) + 1)
+  /** @param after what a new history must be later than; null where one goes on that there is */
+  #epoch({ header }: Base, after: number | null): number | null {
+    if (header !== null && after === null) return null
+    const known = [header?.epoch, this.#options.seen?.epoch, after].map((epoch) => (epoch ?? 0) + 1)
+    return Math.max(Date.now(), ...known)
   }
 
   /** Without its header a directory is damaged, not empty: to count from nothing would leave records that nobody knows. */
@@ -214,14 +245,16 @@ export class DirectoryWriter {
     try {
       return await commitChangeset(this.client, this.keys, commit)
     } catch (error) {
-      if ((error as Error).name === 'ReplyError') throw refusal(error as Error)
+      const { name, message: said } = error as Error
+      // Every key is declared: a cluster that sends a command elsewhere has not run any of it.
+      if (name === 'ReplyError' || said.startsWith('Too many Cluster redirections'))
+        throw refusal(error as Error)
       // The connection was lost: it may have been written all the same.
       const written = await this.#askAgain(commit.revision)
       if (written) return true
-      throw new Error(
-        `the connection to Redis was lost, and nobody knows whether the change was written: run the command again`,
-        { cause: error },
-      )
+      const message =
+        'the connection to Redis was lost, and nobody knows whether the change was written: run the command again'
+      throw new OutcomeUnknown(message, { cause: error })
     }
   }
 
@@ -236,11 +269,6 @@ export class DirectoryWriter {
       }
     }
   }
-
-  async #replicated(): Promise<number> {
-    const { replicas } = this.#options
-    return replicas === 0 ? 0 : this.client.wait(replicas, REPLICATION_PATIENCE)
-  }
 }
 
 /** In a container the user may have no name. */
@@ -252,8 +280,26 @@ function userName(): string {
   }
 }
 
+/**
+ * @param records how many would change at once
+ * @returns what to say of it
+ */
+export function tooLarge(records: number): string {
+  return `${records} records would change at once, and ${MOST_RECORDS} is the limit, as Redis answers nobody meanwhile: apply a file with a part of them first, then the whole`
+}
+
+function refuseLarge({ audit }: Changeset): void {
+  if (audit.length <= MOST_RECORDS) return
+  throw new TooLarge(tooLarge(audit.length))
+}
+
 function refusal(error: Error): Error {
   const { message } = error
+  if (/TRYAGAIN|Too many Cluster redirections|MOVED|CLUSTERDOWN/.test(message)) {
+    return new Error('the cluster moves keys or fails over just now: nothing was changed; try again', {
+      cause: error,
+    })
+  }
   if (message.includes('OOM')) {
     return new Error('Redis is full (maxmemory): nothing was changed; give it more memory', { cause: error })
   }
@@ -263,7 +309,7 @@ function refusal(error: Error): Error {
     })
   }
   if (message.includes('NOPERM')) {
-    return new Error(`Redis does not let this user write: ${message}; see docs/operations.md for its ACL`, {
+    return new Error(`Redis does not let this user write: ${message}; see docs/directory.md for its ACL`, {
       cause: error,
     })
   }
