@@ -239,27 +239,32 @@ test('the fleet of docker-compose.yml', { timeout: 900_000 }, async (t) => {
     assert.equal(changed.code, 0, changed.output)
   })
 
-  await t.test('outlives the master of Redis: 451 in the gap and nothing else, then as before', async () => {
-    await haproxyKnows(fleet, 'UP')
-    const traffic = new Traffic(fleet, 1, 2)
-    await until('there is traffic', () => (traffic.heard.stranger.get('550') ?? 0) > 5)
-    await compose.stop('redis2', 'SIGKILL')
-    await until('there is a gap', () => traffic.heard.stranger.has('451'))
-    const before = traffic.heard.stranger.get('550') ?? 0
-    await until('the replica is master', () => (traffic.heard.stranger.get('550') ?? 0) > before + 20)
-    await traffic.stop()
-    assert.deepEqual(traffic.codes('stranger'), ['451', '550'])
-    assert.deepEqual(
-      traffic.codes('branch').filter((code) => code !== '451'),
-      ['250'],
-      'who may relay is never refused',
-    )
-    // The old master comes back as a replica, and a change counts again with it.
-    await compose.start('redis2')
-    const { output, code } = await appliedOnceReplicated(fleet, organizations('127.50.1.1'))
-    assert.equal(code, 0, output)
-    await until('the change counts', async () => (await answers(fleet, '127.50.1.1')).every(isAccepted))
-  })
+  await t.test(
+    'outlives the master of Redis: 451 in the gap and nothing else, then as before',
+    async (step) => {
+      await haproxyKnows(fleet, 'UP')
+      const traffic = new Traffic(fleet, 1, 2)
+      await until('there is traffic', () => (traffic.heard.stranger.get('550') ?? 0) > 5)
+      await compose.stop('redis2', 'SIGKILL')
+      await until('there is a gap', () => traffic.heard.stranger.has('451'))
+      // Sentinels wait for a while after the change of masters before they make another.
+      await until('the replica is master', async () => (await roleOf(step, fleet, 'redis1')) === 'master')
+      const before = traffic.heard.stranger.get('550') ?? 0
+      await until('it is asked', () => (traffic.heard.stranger.get('550') ?? 0) > before + 20)
+      await traffic.stop()
+      assert.deepEqual(traffic.codes('stranger'), ['451', '550'])
+      assert.deepEqual(
+        traffic.codes('branch').filter((code) => code !== '451'),
+        ['250'],
+        'who may relay is never refused',
+      )
+      // The old master comes back as a replica, and a change counts again with it.
+      await compose.start('redis2')
+      const { output, code } = await appliedOnceReplicated(fleet, organizations('127.50.1.1'))
+      assert.equal(code, 0, output)
+      await until('the change counts', async () => (await answers(fleet, '127.50.1.1')).every(isAccepted))
+    },
+  )
 
   await t.test(
     'believes no new master that lacks the last change, until an administrator accepts it',
@@ -269,7 +274,10 @@ test('the fleet of docker-compose.yml', { timeout: 900_000 }, async (t) => {
       const lost = await fleet.apply(organizations('127.50.2.2'))
       assert.equal(lost.code, 1)
       assert.match(lost.output, /written, not replicated: 0 of 1 replicas/)
+      // Neither of them reads the replica, which hears of nothing.
+      const from = Date.now()
       await until('both nodes saw it', async () => (await answers(fleet, '127.50.2.2')).every(isAccepted))
+      assert.ok(Date.now() - from < 1000)
       const traffic = new Traffic(fleet, 1, 1)
       await compose.stop('redis1', 'SIGKILL')
       for (const name of NODES) {
@@ -419,7 +427,22 @@ async function spoken(fleet: Fleet, name: NodeName, pattern: RegExp): Promise<{ 
   return { output: output() }
 }
 
+async function roleOf(t: TestContext, fleet: Fleet, name: 'redis1' | 'redis2'): Promise<string> {
+  const client = await asSentinel(t, fleet, name)
+  return /role:(\w+)/.exec(await client.info('replication').catch(() => ''))?.[1] ?? ''
+}
+
 async function sentinelUser(t: TestContext, fleet: Fleet, name: 'redis1' | 'redis2'): Promise<Redis> {
+  await until(`${name} is a replica`, async () => (await roleOf(t, fleet, name)) === 'slave')
+  return asSentinel(t, fleet, name)
+}
+
+const CLIENTS = new Map<string, Redis>()
+
+/** A connection to one of the Redis servers as the Sentinels have, kept for all steps. */
+async function asSentinel(t: TestContext, fleet: Fleet, name: 'redis1' | 'redis2'): Promise<Redis> {
+  const known = CLIENTS.get(name)
+  if (known !== undefined) return known
   const client = new Redis({
     host: fleet.redisAddress(name),
     username: 'sentinel',
@@ -429,11 +452,10 @@ async function sentinelUser(t: TestContext, fleet: Fleet, name: 'redis1' | 'redi
     retryStrategy: () => 50,
   })
   client.on('error', () => undefined)
+  CLIENTS.set(name, client)
   atEnd(t, () => {
+    CLIENTS.delete(name)
     client.disconnect()
   })
-  await until(`${name} is a replica`, async () =>
-    (await client.info('replication').catch(() => '')).includes('role:slave'),
-  )
   return client
 }

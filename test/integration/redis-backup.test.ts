@@ -1,13 +1,13 @@
 /** Backup and restore of the directory in Redis, as docs/operations.md says it is done. */
 
 import assert from 'node:assert/strict'
-import { cp, rm } from 'node:fs/promises'
+import { cp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { hasPrograms } from '../support/programs.ts'
 import { applied, ask, file, makeNode, until } from '../support/redis-node.ts'
 import { REDIS_SERVER, startRedis } from '../support/redis.ts'
-import { connectorctl, startInstance } from '../support/smarthost.ts'
+import { connectorctl, ROOT, startInstance, temporaryFolder } from '../support/smarthost.ts'
 
 const KEPT = ['appendonly yes', 'appendfsync always']
 
@@ -70,6 +70,28 @@ describe('a backup of the directory', () => {
     await until(smarthost, 'kate@contoso.com', /^250/, 1000)
     assert.equal((await connectorctl('directory', 'verify', '--instance', node.folder)).code, 0)
     await smarthost.stop()
+  })
+})
+
+describe('a Redis with the users of deploy/redis/users.acl', () => {
+  it('holds after a restart what was written before', async (t) => {
+    if (!hasPrograms(t, REDIS_SERVER)) return
+    const folder = await temporaryFolder(t)
+    const users = await readFile(join(ROOT, 'deploy', 'redis', 'users.acl'), 'utf8')
+    await writeFile(join(folder, 'users.acl'), users.replaceAll(/>[A-Z]+/g, '>pass'))
+    const redis = await startRedis(t, ...KEPT, `aclfile ${folder}/users.acl`)
+    const as = ['[opts]', 'username = connectors-reader', 'password = pass']
+    const node = await makeNode(t, redis, [
+      ...as,
+      '[writer]',
+      'username = connectors-writer',
+      'password = pass',
+    ])
+    await applied(node, await file(t, organizations('127.0.0.2')))
+    await redis.stop()
+    await redis.start()
+    const { stdout } = await connectorctl('directory', 'verify', '--instance', node.folder)
+    assert.match(stdout, /^sound: 2 organisations, 2 accepted domains/)
   })
 })
 

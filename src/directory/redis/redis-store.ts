@@ -109,6 +109,7 @@ class RedisStore implements Directory {
       seen: options.seen,
       pollMilliseconds,
       commandTimeout: connection.commandTimeout,
+      masterOnly: connection.mode === 'sentinel',
       now: () => performance.now(),
       onChange: (changed) => {
         if (changed === null) {

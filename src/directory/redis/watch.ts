@@ -10,6 +10,7 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
+import { Redis } from 'ioredis'
 import type { RedisClient } from './client.ts'
 import { whyFailed } from './client.ts'
 import type { Header, Revision } from './header.ts'
@@ -35,6 +36,8 @@ export interface WatchOptions {
   readonly pollMilliseconds: number
   /** Milliseconds until a command has failed. */
   readonly commandTimeout: number
+  /** Whether only a master may be believed: behind Sentinels the server may have become a replica. */
+  readonly masterOnly: boolean
   /** Called with the keys whose records changed, or null when anything may have. */
   readonly onChange: (keys: readonly string[] | null) => void
   /** Called when the answers may be believed (null) or not (why), at each change of it. */
@@ -146,7 +149,10 @@ export class DirectoryWatch {
     const { client, keys, now, commandTimeout } = this.#options
     const askedAt = now()
     try {
-      const text = await within(client.get(keys.header), commandTimeout)
+      const [text] = await Promise.all([
+        within(client.get(keys.header), commandTimeout),
+        this.#requireMaster(),
+      ])
       // What is judged is as of the moment of asking, however long the answer took.
       await this.#judge(text)
       this.#confirmedAt = askedAt
@@ -155,6 +161,17 @@ export class DirectoryWatch {
     } catch (error) {
       this.lost(whyFailed(error))
     }
+  }
+
+  /**
+   * Sentinels name the old master for a moment still when they have replaced it, and it takes connections as a replica:
+   * one whose link to the new master breaks would never tell of another change.
+   */
+  async #requireMaster(): Promise<void> {
+    const { client, commandTimeout, masterOnly } = this.#options
+    if (!masterOnly || !(client instanceof Redis)) return
+    const [role] = await within(client.role(), commandTimeout)
+    if (role !== 'master') throw new Error('it is a replica: the Sentinels are asked again for the master')
   }
 
   async #judge(text: string | null): Promise<void> {
