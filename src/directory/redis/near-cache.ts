@@ -49,6 +49,11 @@ export class NearCache {
     return this.#cache.peek(key) === remembered
   }
 
+  /** @returns what the record of the key takes, undefined when none is remembered */
+  bytesOf(key: string): number | undefined {
+    return this.#cache.peek(key)?.bytes
+  }
+
   /** @param characters the length of the record's text, 0 for nothing */
   set(key: string, stored: Stored, readAt: number, characters: number): void {
     const bytes = OVERHEAD_BYTES + key.length + characters * BYTES_PER_CHARACTER

@@ -171,19 +171,39 @@ class RedisStore implements Directory {
       const answered = this.#answers.get(question, header, performance.now())
       if (answered !== undefined) return answered
       const wanted = wantedFor(question, this.#keys, header.prefixLengths)
-      const { stored, known, missing, until, bytes } = this.#recall(wanted)
+      const recalled = this.#recall(wanted)
+      const { stored, known, missing } = recalled
+      const askedAt = performance.now()
       try {
         const headers = await this.#read(missing, stored)
         if (!this.#isOneState(header, known, headers)) return await this.#askAtOnce(question)
         const answer = answerFrom(question, stored, this.#keys)
-        // What was read just now may be of a later state than the header.
-        if (missing.length === 0) this.#answers.set(question, answer, header, until, bytes)
+        this.#rememberAnswer(question, answer, recalled, askedAt)
         return answer
       } catch (error) {
         // Redis went away just now: what was too old to use may be good enough from here on.
         if (attempt > 0 || this.#watch.unreachable === null) return unknown(messageOf(error))
       }
     }
+  }
+
+  /** All of it is of the state that is in force: what was remembered, and what was asked for at that moment. */
+  #rememberAnswer(
+    question: Question,
+    answer: Answer,
+    { missing, until, bytes }: Recalled,
+    askedAt: number,
+  ): void {
+    const { header } = this.#watch
+    let all = bytes
+    for (const { key } of missing) {
+      const own = this.#cache.bytesOf(key)
+      // Unreadable, or remembered no more: it may be another one next time.
+      if (own === undefined) return
+      all += own
+    }
+    const fresh = missing.length === 0 ? Infinity : askedAt + this.#options.cache.ttlMilliseconds
+    if (header !== null) this.#answers.set(question, answer, header, Math.min(until, fresh), all)
   }
 
   /**
