@@ -44,14 +44,9 @@ export class NearCache {
     return this.#cache.get(key)
   }
 
-  /** @returns whether this is what is remembered under the key, still */
-  holds(key: string, remembered: Remembered): boolean {
-    return this.#cache.peek(key) === remembered
-  }
-
-  /** @returns what the record of the key takes, undefined when none is remembered */
-  bytesOf(key: string): number | undefined {
-    return this.#cache.peek(key)?.bytes
+  /** @returns what is remembered under the key, as `get`, but it counts as no use of it */
+  peek(key: string): Remembered | undefined {
+    return this.#cache.peek(key)
   }
 
   /** @param characters the length of the record's text, 0 for nothing */

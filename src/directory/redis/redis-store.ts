@@ -7,7 +7,7 @@ import type { Answer, Directory, DirectorySummary, Question } from '../directory
 import type { StoreLog } from '../file-store.ts'
 import { Answers } from './answers.ts'
 import type { RedisClient, RedisConnection } from './client.ts'
-import { createClient, describeConnection, whyFailed } from './client.ts'
+import { createClient, describeConnection } from './client.ts'
 import type { Header } from './header.ts'
 import { formatRevision, readHeader } from './header.ts'
 import { Keys } from './keys.ts'
@@ -15,9 +15,7 @@ import type { Wanted } from './lookup.ts'
 import { answerFrom, wantedFor } from './lookup.ts'
 import type { Remembered, Stored } from './near-cache.ts'
 import { NearCache } from './near-cache.ts'
-import type { IndexEntry } from './records.ts'
-import { readDomainRecord, readIndexEntry } from './records.ts'
-import { within } from './patience.ts'
+import { RecordReader } from './record-reader.ts'
 import type { SeenRevision } from './watch.ts'
 import { DirectoryWatch } from './watch.ts'
 import { messageOf } from '../../text/message-of.ts'
@@ -41,18 +39,10 @@ interface Recalled {
   readonly stored: Map<string, Stored>
   readonly known: ReadonlyMap<string, Remembered>
   readonly missing: readonly Wanted[]
-  readonly until: number
+  /** When the oldest of the remembered records was asked for. */
+  readonly oldest: number
   readonly bytes: number
 }
-
-/** What came from Redis, and the header that came with it. */
-interface Fetched {
-  readonly stored: Stored
-  readonly header: string | null
-}
-
-/** Keys of one MGET: more would keep the server from answering others for a millisecond. */
-const KEYS_AT_ONCE = 500
 
 /** How much of the cache is for whole answers. */
 const SHARE_OF_ANSWERS = 1 / 8
@@ -61,9 +51,6 @@ const SHARE_OF_ANSWERS = 1 / 8
 const MOST_ATTEMPTS = 10
 
 const NOT_READ = 'the directory in Redis was not read yet'
-
-/** Records that were complained about; beyond it the same one may be complained about again. */
-const MOST_COMPLAINTS = 1_000
 
 /**
  * @param options where Redis is and what may be remembered of it
@@ -82,10 +69,7 @@ class RedisStore implements Directory {
   readonly #cache: NearCache
   readonly #answers: Answers
   readonly #watch: DirectoryWatch
-  /** What was said of unreadable records, by their keys. */
-  readonly #complaints = new Map<string, string>()
-  /** Records that are being asked for: whoever wants one meanwhile waits for the same answer. */
-  readonly #flights = new Map<string, Promise<Fetched>>()
+  readonly #reader: RecordReader
 
   constructor(options: RedisStoreOptions) {
     this.#options = options
@@ -112,13 +96,7 @@ class RedisStore implements Directory {
       masterOnly: connection.mode === 'sentinel',
       now: () => performance.now(),
       onChange: (changed) => {
-        if (changed === null) {
-          this.#cache.clear()
-          this.#complaints.clear()
-        } else {
-          this.#cache.drop(changed)
-          for (const key of changed) this.#complaints.delete(key)
-        }
+        this.#reader.forget(changed)
       },
       onRefusal: (why, revision) => {
         if (why !== null) {
@@ -137,6 +115,16 @@ class RedisStore implements Directory {
             `${place} cannot be asked: ${printable(lastFailure ?? why)}; what is remembered is used for ${seconds} s, everything else is answered 451`,
           )
         }
+      },
+    })
+    this.#reader = new RecordReader({
+      client: this.#client,
+      keys: this.#keys,
+      cache: this.#cache,
+      watch: this.#watch,
+      commandTimeout: connection.commandTimeout,
+      complain: (message) => {
+        log.error(message)
       },
     })
   }
@@ -173,12 +161,13 @@ class RedisStore implements Directory {
       const wanted = wantedFor(question, this.#keys, header.prefixLengths)
       const recalled = this.#recall(wanted)
       const { stored, known, missing } = recalled
-      const askedAt = performance.now()
       try {
-        const headers = await this.#read(missing, stored)
+        const headers = await this.#reader.fetch(missing, stored)
         if (!this.#isOneState(header, known, headers)) return await this.#askAtOnce(question)
         const answer = answerFrom(question, stored, this.#keys)
-        this.#rememberAnswer(question, answer, recalled, askedAt)
+        // What came is of the state that is in force now, what was remembered alone of the one that was.
+        const state = missing.length === 0 ? header : this.#watch.header
+        if (state !== null) this.#rememberAnswer(question, answer, recalled, state)
         return answer
       } catch (error) {
         // Redis went away just now: what was too old to use may be good enough from here on.
@@ -187,23 +176,22 @@ class RedisStore implements Directory {
     }
   }
 
-  /** All of it is of the state that is in force: what was remembered, and what was asked for at that moment. */
+  /** @param header the state that all of it is of */
   #rememberAnswer(
     question: Question,
     answer: Answer,
-    { missing, until, bytes }: Recalled,
-    askedAt: number,
+    { missing, oldest, bytes }: Recalled,
+    header: Header,
   ): void {
-    const { header } = this.#watch
-    let all = bytes
+    let [readAt, all] = [oldest, bytes]
     for (const { key } of missing) {
-      const own = this.#cache.bytesOf(key)
+      const own = this.#cache.peek(key)
       // Unreadable, or remembered no more: it may be another one next time.
       if (own === undefined) return
-      all += own
+      readAt = Math.min(readAt, own.readAt)
+      all += own.bytes
     }
-    const fresh = missing.length === 0 ? Infinity : askedAt + this.#options.cache.ttlMilliseconds
-    if (header !== null) this.#answers.set(question, answer, header, Math.min(until, fresh), all)
+    this.#answers.set(question, answer, header, readAt + this.#options.cache.ttlMilliseconds, all)
   }
 
   /**
@@ -215,13 +203,10 @@ class RedisStore implements Directory {
       const { header, refusal } = this.#watch
       if (header === null) return unknown(refusal ?? NOT_READ)
       const wanted = wantedFor(question, this.#keys, header.prefixLengths)
-      const [text = null, ...records] = await this.#mget(wanted)
+      const { stored, header: text } = await this.#reader.fetchAtOnce(wanted)
       const own = await this.#believed(text)
       // A range of another length came in between: its key was not asked for.
       if (own === null || !coversLengths(header, own)) continue
-      const stored = new Map(
-        wanted.map((item, index) => [item.key, this.#interpret(item, records[index] ?? null)]),
-      )
       return answerFrom(question, stored, this.#keys)
     }
     return unknown('the directory in Redis changed faster than it could be read')
@@ -250,11 +235,11 @@ class RedisStore implements Directory {
     if (headers.size === 0) return true
     const { header: current, text } = this.#watch
     for (const each of headers) if (each !== text) return false
-    for (const [key, known] of recalled) if (!this.#cache.holds(key, known)) return false
+    for (const [key, known] of recalled) if (this.#cache.peek(key) !== known) return false
     return current !== null && coversLengths(header, current)
   }
 
-  /** What is remembered and may be used, until when all of it may be, and what has to be asked for. */
+  /** What is remembered and may be used, and what has to be asked for. */
   #recall(wanted: readonly Wanted[]): Recalled {
     const stored = new Map<string, Stored>()
     const known = new Map<string, Remembered>()
@@ -270,25 +255,7 @@ class RedisStore implements Directory {
         bytes += remembered.bytes
       }
     }
-    return { stored, known, missing, until: oldest + this.#options.cache.ttlMilliseconds, bytes }
-  }
-
-  /** Asks for what is missing; returns the headers that came with it. */
-  async #read(missing: readonly Wanted[], stored: Map<string, Stored>): Promise<Set<string | null>> {
-    const headers = new Set<string | null>()
-    if (missing.length === 0) return headers
-    const waited = missing.map(({ key }) => this.#flights.get(key) ?? null)
-    this.#fetch(missing.filter((_item, index) => waited[index] === null))
-    await Promise.all(
-      missing.map(async ({ key }, index) => {
-        const flight = waited[index] ?? this.#flights.get(key)
-        if (flight === undefined) return
-        const fetched = await flight
-        stored.set(key, fetched.stored)
-        headers.add(fetched.header)
-      }),
-    )
-    return headers
+    return { stored, known, missing, oldest, bytes }
   }
 
   #remembered(key: string): Remembered | null {
@@ -300,79 +267,6 @@ class RedisStore implements Directory {
     // last answered is used as long.
     const since = unreachable === null ? known.readAt : Math.max(known.readAt, confirmedAt)
     return performance.now() - since < ttlMilliseconds ? known : null
-  }
-
-  #fetch(wanted: readonly Wanted[]): void {
-    for (let from = 0; from < wanted.length; from += KEYS_AT_ONCE) {
-      const batch = wanted.slice(from, from + KEYS_AT_ONCE)
-      const answer = this.#ask(batch)
-      for (const [index, { key }] of batch.entries()) {
-        const flight = answer.then((all) => all[index] ?? leftOut(key))
-        this.#flights.set(key, flight)
-        const landed = (): void => {
-          this.#flights.delete(key)
-        }
-        flight.then(landed, landed)
-      }
-    }
-  }
-
-  async #ask(wanted: readonly Wanted[]): Promise<readonly Fetched[]> {
-    const askedAt = performance.now()
-    const [header = null, ...records] = await this.#mget(wanted)
-    // They came with another header than the one that was judged: whether it counts is to be looked at first.
-    if (header !== this.#watch.text) await this.#watch.look()
-    const { refusal, text: current } = this.#watch
-    if (refusal !== null) throw new Error(refusal)
-    return wanted.map((item, index) => {
-      const text = records[index] ?? null
-      const stored = this.#interpret(item, text)
-      // What is of another state is for whoever asked to judge, and not remembered.
-      if (header === current && stored.kind !== 'unreadable') {
-        this.#cache.set(item.key, stored, askedAt, text?.length ?? 0)
-      }
-      return { stored, header }
-    })
-  }
-
-  /** The header and the records, in one command. */
-  async #mget(wanted: readonly Wanted[]): Promise<readonly (string | null)[]> {
-    const { unreachable } = this.#watch
-    if (unreachable !== null) throw new Error(`Redis cannot be asked: ${unreachable}`)
-    try {
-      const reply = this.#client.mget(this.#keys.header, ...wanted.map(({ key }) => key))
-      return await within(reply, this.#options.connection.commandTimeout)
-    } catch (error) {
-      const why = whyFailed(error)
-      this.#watch.lost(why)
-      throw new Error(`Redis cannot be asked: ${why}`, { cause: error })
-    }
-  }
-
-  #interpret({ key, domainName }: Wanted, text: string | null): Stored {
-    try {
-      if (domainName === null) return { kind: 'index', entry: text === null ? null : this.#entry(key, text) }
-      return { kind: 'domain', record: text === null ? null : readDomainRecord(text, domainName) }
-    } catch (error) {
-      const why = printable(messageOf(error))
-      this.#complain(key, why)
-      return { kind: 'unreadable', key, domainName, why }
-    }
-  }
-
-  #entry(key: string, text: string): IndexEntry {
-    const entry = readIndexEntry(text)
-    const stray = entry.connectors.find((connector) => !this.#keys.lists(key, connector))
-    if (stray === undefined) return entry
-    throw new Error(`lists the connector ${JSON.stringify(stray.name)}, which does not belong there`)
-  }
-
-  #complain(key: string, why: string): void {
-    if (this.#complaints.get(key) === why) return
-    if (this.#complaints.size >= MOST_COMPLAINTS) this.#complaints.clear()
-    this.#complaints.set(key, why)
-    const complaint = `${printable(key)} in Redis ${why}: run connectorctl directory verify`
-    this.#options.log.error(complaint)
   }
 }
 
@@ -387,9 +281,4 @@ function coversLengths(asked: Header, has: Header): boolean {
 function unknown(why: string): Answer {
   const fact = { unknown: true, why } as const
   return { connectors: fact, domain: () => fact }
-}
-
-function leftOut(key: string): Fetched {
-  const why = 'was left out of the answer'
-  return { stored: { kind: 'unreadable', key, domainName: null, why }, header: null }
 }
