@@ -5,7 +5,7 @@
  */
 
 import type { ConfiguredConnector, Organization } from '../src/directory/model.ts'
-import type { AcceptedDomain } from '../src/policy/types.ts'
+import { connector, domain } from '../test/support/policy-world.ts'
 
 /** A subject as it stands. */
 export interface SubjectState {
@@ -48,49 +48,27 @@ export function subjectOf(worker: number): Subject {
  */
 export function organizationsFor(
   worker: number,
-  { owner, connector, flip }: SubjectState,
+  { owner, connector: present, flip }: SubjectState,
   contested: boolean,
 ): readonly Organization[] {
   const subject = subjectOf(worker)
   const [first, second] = subject.organizations
-  const moving = domainOf(subject.organizations[owner], subject.moving)
+  const moving = domain(subject.organizations[owner], subject.moving)
   const domains = [
-    [...(flip ? [domainOf(first, subject.flip)] : []), ...(owner === 0 ? [moving] : [])],
-    [...(contested ? [domainOf(second, CONTESTED)] : []), ...(owner === 1 ? [moving] : [])],
+    [...(flip ? [domain(first, subject.flip)] : []), ...(owner === 0 ? [moving] : [])],
+    [...(contested ? [domain(second, CONTESTED)] : []), ...(owner === 1 ? [moving] : [])],
   ]
   return subject.organizations.map((name, index) => ({
     name,
     comment: null,
     acceptedDomains: domains[index] ?? [],
-    inboundConnectors: index === 0 && connector ? [connectorOf(name, subject.certificateName)] : [],
+    inboundConnectors: index === 0 && present ? [connectorOf(name, subject.certificateName)] : [],
   }))
 }
 
-function domainOf(organization: string, domainName: string): AcceptedDomain {
-  return {
-    organization,
-    domainName,
-    domainType: 'Authoritative',
-    matchSubDomains: false,
-    sendingFromDomainDisabled: false,
-    pendingRemoval: false,
-    delegatedSubDomains: [],
-  }
-}
-
 function connectorOf(organization: string, tlsSenderCertificateName: string): ConfiguredConnector {
-  return {
-    organization,
-    name: 'Servers',
-    connectorType: 'OnPremises',
-    enabled: true,
-    tlsSenderCertificateName,
-    senderIPAddresses: [],
-    senderDomains: [],
-    allowWideAddresses: false,
-    comment: null,
-    trust: null,
-  }
+  const common = connector(organization, 'Servers', { tlsSenderCertificateName })
+  return { ...common, senderDomains: [], allowWideAddresses: false, comment: null }
 }
 
 /** Decisions there are, as they are kept in a file. */
@@ -109,10 +87,10 @@ export interface Seen {
  * @param state a subject
  * @returns what is decided on a message of its server, from the moving domain to the other one
  */
-export function outcomeOf({ owner, connector, flip }: SubjectState): Seen['outcome'] {
+export function outcomeOf({ owner, connector: present, flip }: SubjectState): Seen['outcome'] {
   // Rule 5 before rule 6: mail to an accepted domain is taken from anybody.
   if (flip) return 'deliver'
-  return connector && owner === 0 ? 'relay' : 'deny'
+  return present && owner === 0 ? 'relay' : 'deny'
 }
 
 /** One line of a worker's file. Times are milliseconds since 1970. */
