@@ -39,9 +39,6 @@ interface Recalled {
   readonly stored: Map<string, Stored>
   readonly known: ReadonlyMap<string, Remembered>
   readonly missing: readonly Wanted[]
-  /** When the oldest of the remembered records was asked for. */
-  readonly oldest: number
-  readonly bytes: number
 }
 
 /** How much of the cache is for whole answers. */
@@ -177,21 +174,15 @@ class RedisStore implements Directory {
   }
 
   /** @param header the state that all of it is of */
-  #rememberAnswer(
-    question: Question,
-    answer: Answer,
-    { missing, oldest, bytes }: Recalled,
-    header: Header,
-  ): void {
-    let [readAt, all] = [oldest, bytes]
-    for (const { key } of missing) {
-      const own = this.#cache.peek(key)
+  #rememberAnswer(question: Question, answer: Answer, { known, missing }: Recalled, header: Header): void {
+    let [oldest, bytes] = [Infinity, 0]
+    for (const record of [...known.values(), ...missing.map(({ key }) => this.#cache.peek(key))]) {
       // Unreadable, or remembered no more: it may be another one next time.
-      if (own === undefined) return
-      readAt = Math.min(readAt, own.readAt)
-      all += own.bytes
+      if (record === undefined) return
+      oldest = Math.min(oldest, record.readAt)
+      bytes += record.bytes
     }
-    this.#answers.set(question, answer, header, readAt + this.#options.cache.ttlMilliseconds, all)
+    this.#answers.set(question, answer, header, oldest + this.#options.cache.ttlMilliseconds, bytes)
   }
 
   /**
@@ -244,18 +235,15 @@ class RedisStore implements Directory {
     const stored = new Map<string, Stored>()
     const known = new Map<string, Remembered>()
     const missing: Wanted[] = []
-    let [oldest, bytes] = [Infinity, 0]
     for (const item of wanted) {
       const remembered = this.#remembered(item.key)
       if (remembered === null) missing.push(item)
       else {
         stored.set(item.key, remembered.stored)
         known.set(item.key, remembered)
-        oldest = Math.min(oldest, remembered.readAt)
-        bytes += remembered.bytes
       }
     }
-    return { stored, known, missing, oldest, bytes }
+    return { stored, known, missing }
   }
 
   #remembered(key: string): Remembered | null {
