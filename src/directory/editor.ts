@@ -1,0 +1,58 @@
+/**
+ * What commands that change a directory ask of a store. There are two behind this interface (the YAML file, Redis), and
+ * both refuse a change over somebody else's: who writes names the revision that was looked at.
+ */
+
+import type { AcceptedDomain } from '../policy/types.ts'
+import type { Organization } from './model.ts'
+
+/** An organisation as it stands in the store. */
+export interface StoredOrganization {
+  readonly organization: Organization
+  /** Of what was read: Redis counts it for the organisation, the file for the whole. */
+  readonly revision: string
+}
+
+/** One organisation as it shall be. */
+export interface WantedOrganization {
+  /** `nameKey` of its name. An organisation whose name changes keeps its key, or is removed and added. */
+  readonly nameKey: string
+  /** null removes it. */
+  readonly after: Organization | null
+  /** Its revision as it was looked at, null when it was not there: a change since then is not written over. */
+  readonly expected: string | null
+}
+
+export interface EditWritten {
+  /** Of the directory, as the journal names it. */
+  readonly revision: string
+  /** Redis: replicas that have it. */
+  readonly replicas: number
+}
+
+export interface DirectoryEditor {
+  readonly store: 'file' | 'redis'
+  /** The directory has never been written: Redis without a header. */
+  isMissing(): Promise<boolean>
+  /** @returns the `nameKey`s of all organisations, in the order of the store */
+  names(): AsyncGenerator<string>
+  /**
+   * @param nameKey an organisation
+   * @returns it, or null when there is none
+   * @throws with one message when the store is damaged or cannot be asked
+   */
+  read(nameKey: string): Promise<StoredOrganization | null>
+  /** @returns the records of those domains that are registered, with anybody, by name */
+  domains(names: readonly string[]): Promise<ReadonlyMap<string, AcceptedDomain>>
+  /**
+   * Changes organisations all at once or not at all. The file keeps the administrator's comments and order.
+   * @param wanted organisations as they shall be
+   * @returns what was written, or null when nothing is different
+   * @throws with one message when somebody else changed one of them meanwhile, when a rule of the directory would be
+   *   broken, or when it cannot be written: nothing was changed then
+   */
+  replace(wanted: readonly WantedOrganization[]): Promise<EditWritten | null>
+  /** @returns Redis: how many replicas have everything that was written so far; the file: 0 */
+  confirm(): Promise<number>
+  close(): void
+}
