@@ -11,7 +11,8 @@ import { messageOf } from './scale-data.ts'
 
 const LOG = { info: () => undefined, warn: () => undefined, error: () => undefined }
 const FORGETFUL = { read: () => null, write: () => undefined }
-const SETTINGS = { acceptInbound: true, postmaster: null }
+const SETTINGS = { acceptInbound: true, postmaster: null, requireDomainProof: false }
+const TERMS = { now: '2026-11-25T00:00:00.000Z', requireDomainProof: false }
 
 /** Times that each question is asked again. */
 const AGAIN = 10
@@ -109,8 +110,9 @@ async function timed(directory: Directory, message: Message): Promise<number> {
     sourceRoute: false,
   }
   const begin = performance.now()
-  const attribution = await attributeSender(directory, peer, sender, () => peer.certificate)
+  const attribution = await attributeSender(directory, peer, sender, () => peer.certificate, TERMS)
   const { outcome, reason } = await decideRecipient(directory, {
+    now: TERMS.now,
     attribution,
     recipient,
     settings: SETTINGS,

@@ -26,7 +26,8 @@ import { FIRST_STATE, organizationsFor, subjectOf, writeRead } from './soak-worl
 const READ_EACH = 20
 const READS_AT_ONCE = 2
 
-const SETTINGS = { acceptInbound: true, postmaster: null }
+const SETTINGS = { acceptInbound: true, postmaster: null, requireDomainProof: false }
+const TERMS = { now: '2026-11-25T00:00:00.000Z', requireDomainProof: false }
 const MOST_BUFFERED = 65_536
 
 /**
@@ -136,9 +137,10 @@ async function lookAt(directory: Directory, subject: number): Promise<Seen> {
     certificate: { state: 'verified', names: [certificateName] },
   }
   const sender = { address: `a@${moving}`, domain: moving }
-  const attribution = await attributeSender(directory, peer, sender, () => peer.certificate)
+  const attribution = await attributeSender(directory, peer, sender, () => peer.certificate, TERMS)
   const recipient = { address: `b@${flip}`, localPart: 'b', domain: flip, sourceRoute: false }
   const { outcome } = await decideRecipient(directory, {
+    now: TERMS.now,
     attribution,
     recipient,
     settings: SETTINGS,

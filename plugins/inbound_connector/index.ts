@@ -28,6 +28,7 @@ import { readSettings } from '../../src/instance/settings.ts'
 import { describe } from '../../src/policy/describe.ts'
 import { attributeSender } from '../../src/relaying/gather.ts'
 import { senderOf } from '../../src/relaying/envelope.ts'
+import { termsNow } from '../../src/relaying/terms.ts'
 import { printable } from '../../src/text/printable.ts'
 
 const NAME = 'inbound_connector'
@@ -130,7 +131,13 @@ export const mail = safeHook<[Address]>(NAME, async (_plugin, connection, [addre
   const service = theService()
   const peer = observePeer(connection, (ip) => service.isProxy(ip), service.trust())
   const sender = senderOf(address)
-  const attribution = await attributeSender(service.directory, peer, sender, peer.certificateFor)
+  const attribution = await attributeSender(
+    service.directory,
+    peer,
+    sender,
+    peer.certificateFor,
+    termsNow(service.settings().relay),
+  )
   // The client may have gone, or sent RSET, while the directory was asked.
   if (connection.transaction !== transaction) return undefined
   rememberMail(transaction, { peer, sender, attribution, relayingBefore })

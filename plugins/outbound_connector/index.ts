@@ -6,6 +6,7 @@ import { theService } from '../../src/haraka/service.ts'
 import type { OutboundMessage, Plugin } from '../../src/haraka/types.ts'
 import { isUnknown } from '../../src/policy/attribute.ts'
 import { findDomain } from '../../src/relaying/gather.ts'
+import { termsNow } from '../../src/relaying/terms.ts'
 import { normalizeDomain } from '../../src/text/domain-name.ts'
 
 const NAME = 'outbound_connector'
@@ -16,13 +17,14 @@ export function register(this: Plugin): void {
 
 export const get_mx = safeHook<string, OutboundMessage>(NAME, async (_plugin, _message, domain) => {
   const service = theService()
-  const { smartHost } = service.settings().outbound
+  const { outbound, relay } = service.settings()
+  const { smartHost } = outbound
   if (smartHost !== null) {
     return { code: constants.ok, message: { priority: 0, exchange: smartHost.host, port: smartHost.port } }
   }
   const name = normalizeDomain(domain)
   if (name === null) return undefined
-  const fact = await findDomain(service.directory, name)
+  const fact = await findDomain(service.directory, name, termsNow(relay))
   if (isUnknown(fact)) {
     return { code: constants.denysoft, message: `the directory could not be asked about ${name}` }
   }

@@ -16,6 +16,7 @@ import type { Decision } from '../../src/policy/decide.ts'
 import { replyFor } from '../../src/policy/replies.ts'
 import { recipientOf } from '../../src/relaying/envelope.ts'
 import { attributeSender, decideRecipient } from '../../src/relaying/gather.ts'
+import { termsNow } from '../../src/relaying/terms.ts'
 
 const NAME = 'relay_access'
 
@@ -34,15 +35,17 @@ export const rcpt = safeHook<[Address]>(NAME, async (_plugin, connection, [addre
   const settings = service.settings()
   const { peer, sender, attribution: atMail, relayingBefore } = recallMail(transaction)
   const recipient = recipientOf(address)
+  const terms = termsNow(settings.relay)
   // What could not be looked up at MAIL may be known by now.
   const again = atMail.unknown !== null || isUnknown(atMail.senderDomain)
   const attribution = again
-    ? await attributeSender(service.directory, peer, sender, peer.certificateFor)
+    ? await attributeSender(service.directory, peer, sender, peer.certificateFor, terms)
     : atMail
   const decision = await decideRecipient(service.directory, {
     attribution,
     recipient,
     settings: settings.relay,
+    now: terms.now,
     relayingRespected: settings.relay.respectRelaying && relayingBefore,
     hasRoute: settings.outbound.smartHost !== null,
   })

@@ -9,13 +9,13 @@ import type { Organization } from './model.ts'
 /** An organisation as it stands in the store. */
 export interface StoredOrganization {
   readonly organization: Organization
-  /** Of what was read: Redis counts it for the organisation, the file for the whole. */
+  /** Another one after each change of it. */
   readonly revision: string
 }
 
 /** One organisation as it shall be. */
 export interface WantedOrganization {
-  /** `nameKey` of its name. An organisation whose name changes keeps its key, or is removed and added. */
+  /** `nameKey` of the name that it has now; `after` may have another. */
   readonly nameKey: string
   /** null removes it. */
   readonly after: Organization | null
@@ -28,6 +28,19 @@ export interface EditWritten {
   readonly revision: string
   /** Redis: replicas that have it. */
   readonly replicas: number
+}
+
+/** Somebody else changed an organisation after it was looked at. */
+export class StaleRevision extends Error {
+  override readonly name = 'StaleRevision'
+}
+
+/**
+ * @param name an organisation
+ * @returns what to say of a change over somebody else's
+ */
+export function staleOrganization(name: string): StaleRevision {
+  return new StaleRevision(`organisation ${name} was changed by somebody else meanwhile: look at it again`)
 }
 
 export interface DirectoryEditor {
@@ -48,8 +61,8 @@ export interface DirectoryEditor {
    * Changes organisations all at once or not at all. The file keeps the administrator's comments and order.
    * @param wanted organisations as they shall be
    * @returns what was written, or null when nothing is different
-   * @throws with one message when somebody else changed one of them meanwhile, when a rule of the directory would be
-   *   broken, or when it cannot be written: nothing was changed then
+   * @throws StaleRevision when somebody else changed one of them meanwhile; with one message when a rule of the directory
+   *   would be broken or it cannot be written. Nothing was changed then
    */
   replace(wanted: readonly WantedOrganization[]): Promise<EditWritten | null>
   /** @returns Redis: how many replicas have everything that was written so far; the file: 0 */

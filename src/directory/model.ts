@@ -32,6 +32,8 @@ export interface ConfiguredConnector extends InboundConnector {
 export interface Organization {
   readonly name: string
   readonly comment: string | null
+  /** Until then all of its connectors are in report-only mode; ISO 8601 in UTC, null or absent for never. */
+  readonly reportOnlyUntil?: string | null
   readonly acceptedDomains: readonly AcceptedDomain[]
   readonly inboundConnectors: readonly ConfiguredConnector[]
 }

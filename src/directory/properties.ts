@@ -8,6 +8,7 @@ export const DOMAIN_PROPERTIES = [
   'sendingFromDomainDisabled',
   'pendingRemoval',
   'delegatedSubDomains',
+  'proof',
 ] as const
 
 /** Accepted, so that settings can be brought over, and noticed, since nothing comes of them. */
@@ -47,6 +48,7 @@ export const CONNECTOR_PROPERTIES = [
   'certificatePins',
   'senderDomains',
   'allowWideAddresses',
+  'reportOnlyUntil',
   'comment',
 ] as const
 

@@ -8,6 +8,7 @@ import { isPublicSuffix } from '../text/public-suffix.ts'
 import type { ConfiguredConnector } from './model.ts'
 import { CONNECTOR_PROPERTIES, IDLE_CONNECTOR_PROPERTIES } from './properties.ts'
 import { allowsWide, readAddresses } from './schema-addresses.ts'
+import { readReportOnly } from './schema-report-only.ts'
 import { choiceMend, noticeIdle } from './schema-domain.ts'
 import type { NamesTaken } from './schema-name.ts'
 import { readName } from './schema-name.ts'
@@ -20,10 +21,16 @@ const CONNECTOR_TYPES: readonly ConnectorType[] = ['OnPremises', 'Partner']
 
 const KNOWN: readonly string[] = [...CONNECTOR_PROPERTIES, ...IDLE_CONNECTOR_PROPERTIES]
 
+/** What a connector takes from its organisation. */
+interface Owner {
+  readonly name: string
+  readonly reportOnlyUntil: string | null
+}
+
 /**
  * @param reader where problems are reported
  * @param node the connector's node
- * @param organization the organisation that owns it
+ * @param owner the organisation that owns it
  * @param taken names of the organisation's connectors before this one
  * @param readAuthorities reads a file of CAs that it names
  * @returns the connector, or null after a report when it cannot be used
@@ -31,7 +38,7 @@ const KNOWN: readonly string[] = [...CONNECTOR_PROPERTIES, ...IDLE_CONNECTOR_PRO
 export function readConnector(
   reader: YamlReader,
   node: YamlNode,
-  organization: string,
+  { name: organization, reportOnlyUntil: organizationReportOnlyUntil }: Owner,
   taken: NamesTaken,
   readAuthorities: ReadAuthorities,
 ): ConfiguredConnector | null {
@@ -53,7 +60,8 @@ export function readConnector(
   if (name === null || connectorType === null) return null
   const identity = { tlsSenderCertificateName, senderIPAddresses, trust }
   const comment = reader.comment(fields)
-  const beside = { senderDomains, allowWideAddresses: allowsWide(reader, fields), comment }
+  const reporting = { reportOnlyUntil: readReportOnly(reader, fields), organizationReportOnlyUntil }
+  const beside = { ...reporting, senderDomains, allowWideAddresses: allowsWide(reader, fields), comment }
   return { organization, name, connectorType, enabled, ...identity, ...beside }
 }
 

@@ -6,6 +6,7 @@ import { normalizeDomain } from '../text/domain-name.ts'
 import { isPublicSuffix } from '../text/public-suffix.ts'
 import { didYouMean } from '../text/suggest.ts'
 import { DOMAIN_PROPERTIES, IDLE_DOMAIN_PROPERTIES } from './properties.ts'
+import { readProof } from './schema-proof.ts'
 import type { Field, Fields, YamlNode, YamlReader } from './yaml-reader.ts'
 import { quoted } from './yaml-reader.ts'
 
@@ -43,6 +44,7 @@ export function readDomain(reader: YamlReader, node: YamlNode, organization: str
     sendingFromDomainDisabled: reader.flag(fields, 'sendingFromDomainDisabled', false),
     pendingRemoval: reader.flag(fields, 'pendingRemoval', false),
     delegatedSubDomains: readDelegated(reader, fields.get('delegatedSubDomains'), domainName),
+    proof: readProof(reader, fields.get('proof')),
   }
   return domainName === null ? null : { organization, domainName, ...rest }
 }

@@ -7,6 +7,7 @@ import { checkAcrossOrganizations } from './schema-across.ts'
 import { readConnector } from './schema-connector.ts'
 import { readDomain } from './schema-domain.ts'
 import type { NamesTaken } from './schema-name.ts'
+import { readReportOnly } from './schema-report-only.ts'
 import { readName } from './schema-name.ts'
 import type { ReadAuthorities } from './schema-trust.ts'
 import type { Fields, YamlNode } from './yaml-reader.ts'
@@ -20,7 +21,7 @@ export interface ParsedOrganizations {
   readonly warnings: readonly Problem[]
 }
 
-const ORGANIZATION_PROPERTIES = ['name', 'acceptedDomains', 'inboundConnectors', 'comment']
+const ORGANIZATION_PROPERTIES = ['name', 'acceptedDomains', 'inboundConnectors', 'reportOnlyUntil', 'comment']
 
 const NOT_HERE = new Map([
   ['outboundConnectors', 'set [outbound] smart_host in connectors.ini; there are no outbound connectors yet'],
@@ -95,11 +96,13 @@ function readOrganization(
   const acceptedDomains = readList(reader, fields, 'acceptedDomains', places.domains, (item) =>
     readDomain(reader, item, owner),
   )
+  const reportOnlyUntil = readReportOnly(reader, fields)
   const names: NamesTaken = new Map()
   const inboundConnectors = readList(reader, fields, 'inboundConnectors', places.connectors, (item) =>
-    readConnector(reader, item, owner, names, readAuthorities),
+    readConnector(reader, item, { name: owner, reportOnlyUntil }, names, readAuthorities),
   )
-  return name === null ? null : { name, comment: reader.comment(fields), acceptedDomains, inboundConnectors }
+  const comment = reader.comment(fields)
+  return name === null ? null : { name, comment, reportOnlyUntil, acceptedDomains, inboundConnectors }
 }
 
 function readList<T>(

@@ -38,6 +38,7 @@ export function recordDecision(connection: Connection, made: DecisionMade): void
   transaction.results.add({ name: 'relay_access' }, { [accepted ? 'pass' : 'fail']: decision.reason })
   connection.lognotice({ name: 'relay_access' }, decision.outcome, {
     reason: decision.reason,
+    ...(decision.wouldBe === null ? {} : { would_be: decision.wouldBe }),
     sender: printable(sender.address),
     recipient: printable(recipient.address),
     organization: decision.organization ?? '',
@@ -79,6 +80,7 @@ function journalRecord(id: string, made: DecisionMade): JournalRecord {
     recipient: recipient.address.slice(0, 1000),
     outcome: decision.outcome,
     reason: decision.reason,
+    ...(decision.wouldBe === null ? {} : { wouldBe: decision.wouldBe }),
     reply: formatReply(reply),
     revision: service.directory.summary().revision,
   }

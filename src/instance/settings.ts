@@ -72,6 +72,7 @@ const SCHEMA = z.object({
   relay: z.object({
     accept_inbound: flag(true),
     respect_relaying: flag(false),
+    require_domain_proof: flag(false),
     postmaster: z
       .string()
       .optional()
@@ -118,6 +119,7 @@ export interface Settings {
   readonly relay: {
     readonly acceptInbound: boolean
     readonly respectRelaying: boolean
+    readonly requireDomainProof: boolean
     readonly postmaster: string | null
   }
   readonly replies: { readonly tenantAttribution: string; readonly attr36: string; readonly helpUrl: string }
@@ -197,6 +199,7 @@ function toSettings(data: z.infer<typeof SCHEMA>): Settings {
     relay: {
       acceptInbound: data.relay.accept_inbound,
       respectRelaying: data.relay.respect_relaying,
+      requireDomainProof: data.relay.require_domain_proof,
       postmaster: data.relay.postmaster,
     },
     replies: {

@@ -32,6 +32,8 @@ export interface JournalRecord {
   readonly outcome: Outcome
   /** A reason code of policy/reasons.ts. */
   readonly reason: string
+  /** Of mail that report-only mode relayed: what it would be denied for. */
+  readonly wouldBe?: string
   /** The SMTP reply that the peer got. */
   readonly reply: string
   /** The directory's revision that was decided on. */

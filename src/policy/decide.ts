@@ -11,6 +11,7 @@ import type {
   Attribution,
   DomainFact,
   Fact,
+  InboundConnector,
   Outcome,
   Recipient,
   RelaySettings,
@@ -25,6 +26,8 @@ export interface DecisionFacts {
   /** What the directory says about the recipient's domain; null when the recipient has none. */
   readonly recipientDomain: Fact<DomainFact> | null
   readonly settings: RelaySettings
+  /** ISO 8601 in UTC. */
+  readonly now: string
   /** Rule 8: another plugin had allowed relaying before MAIL, and the settings respect that. */
   readonly relayingRespected: boolean
   /** Whether mail to accepted domains has somewhere to go that cannot be this server. */
@@ -40,6 +43,8 @@ export interface Decision {
   readonly via: 'certificate' | 'address' | null
   /** Where `<postmaster>` goes instead, or null. */
   readonly deliverTo: string | null
+  /** What it would be denied for, were the connector not in report-only mode. */
+  readonly wouldBe: ReasonCode | null
 }
 
 /** Tells a rule's finding to whoever asked for an explanation; the text is only made then. */
@@ -63,7 +68,9 @@ const RULES: readonly Rule[] = [
   { name: 'a connector matches', apply: requireConnector },
   { name: '(b) certificate domain is accepted', apply: relayByCertificate },
   { name: '(a) sender domain is accepted', apply: relayBySender },
-  { name: 'neither condition holds', apply: refuseOrDefer },
+  { name: 'its conditions could be looked up', apply: deferUnknown },
+  { name: 'report-only mode is off', apply: reportOnly },
+  { name: 'neither condition holds', apply: refuse },
 ]
 
 /**
@@ -262,26 +269,72 @@ function relayBySender(facts: DecisionFacts, note: Note): Decision | null {
   return matched.senderAccepted === 'yes' ? conclude(facts, 'sender-domain-accepted') : null
 }
 
-function refuseOrDefer(facts: DecisionFacts, note: Note): Decision {
+function deferUnknown(facts: DecisionFacts, note: Note): Decision | null {
   const { matched, unknown } = facts.attribution
   if (matched === null || holds(matched)) return conclude(facts, 'internal-error')
-  if (unknown !== null) {
-    note('unknown', () => unknown.why)
-    return conclude(facts, 'directory-unavailable')
+  if (unknown === null) {
+    note('yes', () => 'everything was looked up')
+    return null
   }
+  note('unknown', () => unknown.why)
+  return conclude(facts, 'directory-unavailable')
+}
+
+/** For mail of a matched connector that fails both conditions, and for nothing else: no connector, no relay. */
+function reportOnly(facts: DecisionFacts, note: Note): Decision | null {
+  const { matched } = facts.attribution
+  if (matched === null) return null
+  const { connector } = matched
+  const until = reportOnlyUntil(connector)
+  if (until === null || until <= facts.now) {
+    note('yes', () =>
+      until === null ? 'neither the connector nor its organisation is in it' : `it ended on ${until}`,
+    )
+    return null
+  }
+  const wouldBe = reasonForNeither(matched, facts.attribution)
+  note('no', () => `until ${until}: it would be denied (${wouldBe}), and is relayed`)
+  return { ...conclude(facts, 'report-only'), wouldBe }
+}
+
+/**
+ * @param connector a connector
+ * @returns until when it is in report-only mode, by itself or through its organisation; null when neither was said
+ */
+export function reportOnlyUntil({
+  reportOnlyUntil: own = null,
+  organizationReportOnlyUntil: organization = null,
+}: Pick<InboundConnector, 'reportOnlyUntil' | 'organizationReportOnlyUntil'>): string | null {
+  if (own === null || organization === null) return own ?? organization
+  return own > organization ? own : organization
+}
+
+function refuse(facts: DecisionFacts, note: Note): Decision {
+  const { matched } = facts.attribution
+  if (matched === null) return conclude(facts, 'internal-error')
   const reason = reasonForNeither(matched, facts.attribution)
   note('yes', () => explainReason(reason).sentence)
   return conclude(facts, reason)
 }
 
 function reasonForNeither(matched: WeighedCandidate, { sender, senderDomain }: Attribution): ReasonCode {
-  if (matched.match.via === 'certificate') return 'certificate-domain-not-accepted'
+  const { certificateDomain, connector, match } = matched
+  if (match.via === 'certificate') {
+    return isUnprovenOf(connector, certificateDomain)
+      ? 'certificate-domain-not-proven'
+      : 'certificate-domain-not-accepted'
+  }
   if (sender.address === '') return 'null-sender'
+  if (isUnprovenOf(connector, senderDomain)) return 'sender-domain-not-proven'
   if (senderDomain !== null && !isUnknown(senderDomain)) {
     const parent = senderDomain.uncoveredParent
     if (parent?.organization === matched.connector.organization) return 'sender-sub-domain-not-covered'
   }
   return 'sender-domain-not-accepted'
+}
+
+function isUnprovenOf({ organization }: InboundConnector, fact: Fact<DomainFact> | null): boolean {
+  return fact !== null && !isUnknown(fact) && fact.unproven?.organization === organization
 }
 
 function conclude({ attribution: { matched } }: DecisionFacts, reason: ReasonCode): Decision {
@@ -292,5 +345,6 @@ function conclude({ attribution: { matched } }: DecisionFacts, reason: ReasonCod
     connector: matched?.connector.name ?? null,
     via: matched?.match.via ?? null,
     deliverTo: null,
+    wouldBe: null,
   }
 }

@@ -21,7 +21,10 @@ export function describe(candidate: Candidate | WeighedCandidate | null): string
  * @returns e.g. `sales.contoso.com is not accepted: contoso.com is, but without matchSubDomains`
  */
 export function describeDomain(fact: DomainFact): string {
-  const { domain, acceptedDomain, uncoveredParent } = fact
+  const { domain, acceptedDomain, uncoveredParent, unproven } = fact
+  if (unproven !== undefined) {
+    return `${domain} is registered with ${unproven.organization}, but counts for nothing until that is proven to own ${unproven.domainName}`
+  }
   if (acceptedDomain === null) {
     return uncoveredParent === null
       ? `${domain} is nobody's accepted domain here`

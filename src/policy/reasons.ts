@@ -35,6 +35,13 @@ export const REASONS = [
     advice: '',
   },
   {
+    code: 'report-only',
+    outcome: 'relay',
+    sentence:
+      'Neither condition holds, and the mail would be denied; but the connector is in report-only mode, so it is relayed and journalled.',
+    advice: 'Mend what the journal names as "would be" before report-only mode ends.',
+  },
+  {
     code: 'recipient-domain-accepted',
     outcome: 'deliver',
     sentence: "The recipient's domain is an accepted domain of this server.",
@@ -107,6 +114,22 @@ export const REASONS = [
     outcome: 'deny',
     sentence: "The sender's domain is below an accepted domain that does not cover its sub-domains.",
     advice: 'Set matchSubDomains: true on the accepted domain, or register the sub-domain itself.',
+  },
+  {
+    code: 'sender-domain-not-proven',
+    outcome: 'deny',
+    sentence:
+      "The sender's domain is registered with the connector's organisation, which has not proven that it owns it.",
+    advice:
+      'Run connectorctl domain verify for it; connectorctl domain show prints the DNS record that is needed.',
+  },
+  {
+    code: 'certificate-domain-not-proven',
+    outcome: 'deny',
+    sentence:
+      "The connector's certificate domain is registered with its organisation, which has not proven that it owns it; and the sender's domain does not help.",
+    advice:
+      'Run connectorctl domain verify for it; connectorctl domain show prints the DNS record that is needed.',
   },
   {
     code: 'certificate-domain-not-accepted',

@@ -24,6 +24,7 @@ const KINDS: Readonly<Record<ReasonCode, Kind>> = {
   'sender-domain-accepted': 'accepted',
   'certificate-domain-accepted': 'accepted',
   'relaying-respected': 'accepted',
+  'report-only': 'accepted',
   'recipient-domain-accepted': 'accepted',
   postmaster: 'accepted',
   'no-tls': 'tenant-attribution',
@@ -36,6 +37,8 @@ const KINDS: Readonly<Record<ReasonCode, Kind>> = {
   'sender-domain-not-accepted': 'attr36',
   'sender-sub-domain-not-covered': 'attr36',
   'certificate-domain-not-accepted': 'attr36',
+  'sender-domain-not-proven': 'attr36',
+  'certificate-domain-not-proven': 'attr36',
   'sending-disabled': 'attr36',
   'source-route': { code: 501, status: '5.1.3', words: 'Source routes are not accepted' },
   'routing-characters': {

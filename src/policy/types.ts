@@ -22,18 +22,34 @@ export interface AcceptedDomain {
   readonly pendingRemoval: boolean
   /** Sub-domains that other organisations may register. */
   readonly delegatedSubDomains: readonly string[]
+  /** Null or absent where nobody has shown that the organisation owns it. */
+  readonly proof?: DomainProof | null
+}
+
+/** That an organisation showed control of a domain by a record in the DNS. Times are ISO 8601 in UTC, as JavaScript writes them. */
+export interface DomainProof {
+  /** The token that was found there, and the domain under which: the registered one, or one above it. */
+  readonly token: string | null
+  readonly domain: string | null
+  readonly provenAt: string | null
+  /** Since when it is not found any more. */
+  readonly lostAt: string | null
+  /** Without a proof, and after it was lost, the domain counts until then. */
+  readonly countsUntil: string | null
 }
 
 /**
  * What the directory says about one domain name.
  * `acceptedDomain`: the most specific registered domain that covers the name (the name itself, or an ancestor
  * with matchSubDomains), or null. `uncoveredParent`: when nothing covers it, the nearest registered ancestor,
- * which would cover it with matchSubDomains; only advice is made from it.
+ * which would cover it with matchSubDomains; only advice is made from it. `unproven`: the record that would cover it, but
+ * counts for nothing, since its organisation has not shown that it owns the domain (`proof.ts`).
  */
 export interface DomainFact {
   readonly domain: string
   readonly acceptedDomain: AcceptedDomain | null
   readonly uncoveredParent: AcceptedDomain | null
+  readonly unproven?: AcceptedDomain
 }
 
 /** A fact that could not be looked up: never read as "not found" (rule 7). */
@@ -69,6 +85,10 @@ export interface InboundConnector {
   readonly senderIPAddresses: readonly string[]
   /** Null or absent where the default CAs count. */
   readonly trust?: ConnectorTrust | null
+  /** Until then mail that fails both conditions is relayed and journalled; ISO 8601 in UTC, null or absent for never. */
+  readonly reportOnlyUntil?: string | null
+  /** The same, of its organisation. */
+  readonly organizationReportOnlyUntil?: string | null
 }
 
 /** How a connector came to be a candidate for this peer (rule 2). */
@@ -171,6 +191,8 @@ export interface RelaySettings {
   readonly acceptInbound: boolean
   /** Rule 5: where `<postmaster>` goes, or null when the administrator named nobody. */
   readonly postmaster: string | null
+  /** Rule 5: whether a domain counts only once its organisation has shown that it owns it. */
+  readonly requireDomainProof: boolean
 }
 
 export type Outcome = 'relay' | 'deliver' | 'deny' | 'defer'

@@ -7,6 +7,8 @@ import type { Answer, Directory } from '../directory/directory.ts'
 import { attribute, isUnknown } from '../policy/attribute.ts'
 import type { Decision } from '../policy/decide.ts'
 import { decide } from '../policy/decide.ts'
+import type { Terms } from '../policy/proof.ts'
+import { counting } from '../policy/proof.ts'
 import type {
   Attribution,
   Candidate,
@@ -32,6 +34,7 @@ export type CertificateFor = (connector: InboundConnector) => PeerCertificate
  * @param peer what the peer proved about itself
  * @param sender the envelope sender
  * @param certificateFor the verdict under each connector's trust
+ * @param terms the time, and whether proof of domains is required
  * @returns the attribution; what could not be looked up is in it as unknown, never as "not found"
  */
 export async function attributeSender(
@@ -39,13 +42,15 @@ export async function attributeSender(
   peer: Peer,
   sender: Sender,
   certificateFor: CertificateFor,
+  terms: Terms,
 ): Promise<Attribution> {
   const { certificate } = peer
-  const { connectors, domain } = await directory.ask({
+  const { connectors, domain: registered } = await directory.ask({
     presentedNames: 'names' in certificate ? certificate.names : [],
     address: peer.address,
     domains: isName(sender.domain) ? [sender.domain] : [],
   })
+  const domain = (name: string): Fact<DomainFact> => counting(registered(name), terms)
   const senderDomain = sender.domain === '' ? null : factAbout(sender.domain, domain)
   if (isUnknown(connectors)) return attribute({ peer, sender, senderDomain, candidates: connectors })
 
@@ -81,6 +86,8 @@ export interface RecipientQuestion {
   readonly attribution: Attribution
   readonly recipient: Recipient
   readonly settings: RelaySettings
+  /** ISO 8601 in UTC. */
+  readonly now: string
   readonly relayingRespected: boolean
   readonly hasRoute: boolean
 }
@@ -97,19 +104,27 @@ export async function decideRecipient(
   question: RecipientQuestion,
   trace?: Step[],
 ): Promise<Decision> {
+  const { now, settings } = question
   const { domain } = question.recipient
-  const recipientDomain = domain === '' ? null : await findDomain(directory, domain)
+  const terms = { now, requireDomainProof: settings.requireDomainProof }
+  const recipientDomain = domain === '' ? null : await findDomain(directory, domain, terms)
   return decide({ ...question, recipientDomain }, trace)
 }
 
 /**
  * @param directory the store
  * @param domain a domain name or an address literal
- * @returns what is registered for it; an address literal is nobody's accepted domain without asking
+ * @param terms the time, and whether proof of domains is required
+ * @returns what counts as registered for it; an address literal is nobody's accepted domain without asking
  */
-export async function findDomain(directory: Directory, domain: string): Promise<Fact<DomainFact>> {
+export async function findDomain(
+  directory: Directory,
+  domain: string,
+  terms: Terms,
+): Promise<Fact<DomainFact>> {
   if (!isName(domain)) return factAbout(domain, nothing)
-  return (await directory.ask({ presentedNames: [], address: null, domains: [domain] })).domain(domain)
+  const answer = await directory.ask({ presentedNames: [], address: null, domains: [domain] })
+  return counting(answer.domain(domain), terms)
 }
 
 function factAbout(name: string, find: Answer['domain']): Fact<DomainFact> {

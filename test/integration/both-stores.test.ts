@@ -11,7 +11,7 @@ import { ChangeRefused } from '../../src/directory/redis/changes.ts'
 import { openRedisDirectory } from '../../src/directory/redis/redis-store.ts'
 import { DirectoryWriter } from '../../src/directory/redis/writer.ts'
 import { ancestorsOf } from '../../src/text/domain-name.ts'
-import { connector, domain } from '../support/policy-world.ts'
+import { connector, domain, EARLIER, LATER, proof } from '../support/policy-world.ts'
 import { hasPrograms } from '../support/programs.ts'
 import type { RedisServer } from '../support/redis.ts'
 import { REDIS_SERVER, startRedis } from '../support/redis.ts'
@@ -27,17 +27,22 @@ const maybeWildcard = fc.tuple(name, fc.boolean()).map(([text, star]) => (star ?
 const range = fc.constantFrom('10.1.0.0/16', '10.1.2.0/24', '10.1.2.3/32', '2001:db8::/32', '2001:db8::1/128')
 const owner = fc.constantFrom('contoso', 'Fabrikam', 'adatum')
 
+const until = fc.constantFrom(null, LATER)
+const proven = fc.constantFrom(null, proof(), proof({ lostAt: EARLIER, countsUntil: LATER }))
+
 const organization = owner.chain((organizationName) =>
   fc.record({
     name: fc.constant(organizationName),
     comment: fc.option(fc.constant('a comment')),
+    reportOnlyUntil: until,
     acceptedDomains: fc.uniqueArray(
       fc
-        .tuple(name, fc.boolean(), fc.boolean(), fc.uniqueArray(label, { maxLength: 2 }))
-        .map(([text, matchSubDomains, pendingRemoval, delegated]) =>
+        .tuple(name, fc.boolean(), fc.boolean(), fc.uniqueArray(label, { maxLength: 2 }), proven)
+        .map(([text, matchSubDomains, pendingRemoval, delegated, shown]) =>
           domain(organizationName, text, {
             matchSubDomains,
             pendingRemoval,
+            proof: shown,
             delegatedSubDomains: delegated.map((below) => `${below}.${text}`),
           }),
         ),
@@ -50,6 +55,8 @@ const organization = owner.chain((organizationName) =>
           enabled: fc.boolean(),
           tlsSenderCertificateName: fc.option(maybeWildcard),
           senderIPAddresses: fc.uniqueArray(range, { maxLength: 3 }),
+          reportOnlyUntil: until,
+          organizationReportOnlyUntil: until,
           trust: fc.option(fc.constant({ key: 'k', certificateAuthorities: ['PEM'], certificatePins: [] })),
         })
         .map((item): ConfiguredConnector => ({

@@ -11,6 +11,7 @@ import { openRedisDirectory } from '../../src/directory/redis/redis-store.ts'
 import { DirectoryWriter } from '../../src/directory/redis/writer.ts'
 import { parseOrganizations } from '../../src/directory/schema.ts'
 import type { Decision } from '../../src/policy/decide.ts'
+import type { Terms } from '../../src/policy/proof.ts'
 import { attributeSender, decideRecipient } from '../../src/relaying/gather.ts'
 import type { Message, World } from '../support/policy-world.ts'
 import { decideMessage, factsOf } from '../support/policy-world.ts'
@@ -22,7 +23,7 @@ import { messageOf, ROWS, TIES, WORLD } from '../support/relay-rule-table.ts'
 import { atEnd } from '../support/smarthost.ts'
 
 /** A table that shrinks shows less, and nobody would notice. */
-const FEWEST_ROWS = 83
+const FEWEST_ROWS = 104
 
 const LOG = { info: () => undefined, warn: () => undefined, error: () => undefined }
 const FORGETFUL = { read: () => null, write: () => undefined }
@@ -49,13 +50,18 @@ function asFile({ domains, connectors }: World): string {
 
 async function decideFrom(directory: Directory, message: Message): Promise<Decision> {
   const { peer, sender, ...question } = factsOf(message)
-  const attribution = await attributeSender(directory, peer, sender, () => peer.certificate)
+  const attribution = await attributeSender(directory, peer, sender, () => peer.certificate, termsOf(message))
   return decideRecipient(directory, { ...question, attribution })
+}
+
+function termsOf(message: Message): Terms {
+  const { now, settings } = factsOf(message)
+  return { now, requireDomainProof: settings.requireDomainProof }
 }
 
 async function winner(directory: Directory, message: Message): Promise<string> {
   const { peer, sender } = factsOf(message)
-  const { matched } = await attributeSender(directory, peer, sender, () => peer.certificate)
+  const { matched } = await attributeSender(directory, peer, sender, () => peer.certificate, termsOf(message))
   return matched?.connector.name ?? 'nobody'
 }
 

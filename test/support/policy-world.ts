@@ -3,11 +3,14 @@
 import { attribute } from '../../src/policy/attribute.ts'
 import type { Decision } from '../../src/policy/decide.ts'
 import { decide } from '../../src/policy/decide.ts'
+import type { Terms } from '../../src/policy/proof.ts'
+import { counting } from '../../src/policy/proof.ts'
 import type {
   AcceptedDomain,
   Attribution,
   Candidate,
   DomainFact,
+  DomainProof,
   Fact,
   InboundConnector,
   Peer,
@@ -20,6 +23,19 @@ import type {
 import { matchesCertificateName } from '../../src/text/certificate-name.ts'
 import { parseRange } from '../../src/text/ip-address.ts'
 import ipaddr from 'ipaddr.js'
+
+const HOUR = 3_600_000
+
+/** When tests of the rule decide, and days around it: the schema takes no end of report-only mode that is far ahead. */
+const BEGAN = Date.now()
+export const NOW = new Date(BEGAN).toISOString()
+export const LATER = new Date(BEGAN + 30 * 24 * HOUR).toISOString()
+export const EARLIER = new Date(BEGAN - 24 * HOUR).toISOString()
+
+/** A proof that was found, and is lost when that is said. */
+export function proof(more: Partial<DomainProof> = {}): DomainProof {
+  return { token: 't0k3n', domain: null, provenAt: EARLIER, lostAt: null, countsUntil: null, ...more }
+}
 
 export interface World {
   readonly domains: readonly AcceptedDomain[]
@@ -74,7 +90,11 @@ export function factOf(world: World, name: string): DomainFact {
   return { domain: name, acceptedDomain, uncoveredParent: acceptedDomain === null ? uncoveredParent : null }
 }
 
-export function candidatesFor(world: World, peer: Peer): Candidate[] {
+export function candidatesFor(
+  world: World,
+  peer: Peer,
+  terms: Terms = { now: NOW, requireDomainProof: false },
+): Candidate[] {
   const { certificate, address } = peer
   const names = 'names' in certificate ? certificate.names : []
   const found: Candidate[] = []
@@ -86,7 +106,7 @@ export function candidatesFor(world: World, peer: Peer): Candidate[] {
       found.push({
         connector: item,
         match: { via: 'certificate', presentedName, verified: certificate.state === 'verified' },
-        certificateDomain: factOf(world, pattern.replace(/^\*\./, '')),
+        certificateDomain: counting(factOf(world, pattern.replace(/^\*\./, '')), terms),
       })
     }
     for (const text of item.senderIPAddresses) {
@@ -115,6 +135,7 @@ export interface Message {
   readonly relayingRespected?: boolean
   readonly hasRoute?: boolean
   readonly sourceRoute?: boolean
+  readonly requireDomainProof?: boolean
 }
 
 function domainPart(address: string): string {
@@ -127,6 +148,7 @@ export function factsOf(message: Message): {
   readonly sender: Sender
   readonly recipient: Recipient
   readonly settings: RelaySettings
+  readonly now: string
   readonly relayingRespected: boolean
   readonly hasRoute: boolean
 } {
@@ -140,19 +162,25 @@ export function factsOf(message: Message): {
       domain: domainPart(to),
       sourceRoute: message.sourceRoute ?? false,
     },
-    settings: { acceptInbound: message.acceptInbound ?? true, postmaster: message.postmaster ?? null },
+    settings: {
+      acceptInbound: message.acceptInbound ?? true,
+      postmaster: message.postmaster ?? null,
+      requireDomainProof: message.requireDomainProof ?? false,
+    },
+    now: NOW,
     relayingRespected: message.relayingRespected ?? false,
     hasRoute: message.hasRoute ?? true,
   }
 }
 
 export function attributeMessage(world: World, message: Message): Attribution {
-  const { peer, sender } = factsOf(message)
+  const { now, peer, sender, settings } = factsOf(message)
+  const terms = { now, requireDomainProof: settings.requireDomainProof }
   return attribute({
     peer,
     sender,
-    senderDomain: sender.domain === '' ? null : factOf(world, sender.domain),
-    candidates: candidatesFor(world, peer),
+    senderDomain: sender.domain === '' ? null : counting(factOf(world, sender.domain), terms),
+    candidates: candidatesFor(world, peer, terms),
   })
 }
 
@@ -167,14 +195,16 @@ export function decideWith(
   trace?: Step[],
   recipientDomain?: Fact<DomainFact>,
 ): Decision {
-  const { recipient, settings, relayingRespected, hasRoute } = factsOf(message)
-  const registered = recipient.domain === '' ? null : factOf(world, recipient.domain)
+  const { recipient, settings, now, relayingRespected, hasRoute } = factsOf(message)
+  const terms = { now, requireDomainProof: settings.requireDomainProof }
+  const registered = recipient.domain === '' ? null : counting(factOf(world, recipient.domain), terms)
   return decide(
     {
       attribution,
       recipient,
       recipientDomain: recipientDomain ?? registered,
       settings,
+      now,
       relayingRespected,
       hasRoute,
     },

@@ -2,7 +2,7 @@
 
 import type { PeerCertificate } from '../../src/policy/types.ts'
 import type { Message, World } from './policy-world.ts'
-import { connector, domain } from './policy-world.ts'
+import { connector, domain, EARLIER, LATER, proof } from './policy-world.ts'
 
 export const WORLD: World = {
   domains: [
@@ -15,6 +15,14 @@ export const WORLD: World = {
     domain('wingtip', 'mail.wingtip.com'),
     domain('northwind', 'northwind.com'),
     domain('xn', 'xn--bcher-kva.example'),
+    domain('trying', 'trying.example'),
+    domain('trying', 'off.trying.example', { sendingFromDomainDisabled: true }),
+    domain('proving', 'proven.example', { proof: proof() }),
+    domain('proving', 'unproven.example', { matchSubDomains: true }),
+    domain('proving', 'lost.example', { proof: proof({ lostAt: EARLIER, countsUntil: EARLIER }) }),
+    domain('proving', 'losing.example', { proof: proof({ lostAt: EARLIER, countsUntil: LATER }) }),
+    domain('proving', 'grace.example', { proof: proof({ token: null, provenAt: null, countsUntil: LATER }) }),
+    domain('proving', 'barred.example', { sendingFromDomainDisabled: true }),
   ],
   connectors: [
     connector('contoso', 'Datacentre', { tlsSenderCertificateName: '*.contoso.com' }),
@@ -36,6 +44,20 @@ export const WORLD: World = {
     }),
     connector('northwind', 'Foreign name', { tlsSenderCertificateName: '*.hosting.example' }),
     connector('xn', 'IDN', { tlsSenderCertificateName: '*.xn--bcher-kva.example' }),
+    connector('trying', 'Trial', { senderIPAddresses: ['10.20.0.0/24'], reportOnlyUntil: LATER }),
+    connector('trying', 'Trial by name', {
+      tlsSenderCertificateName: '*.unregistered.example',
+      reportOnlyUntil: LATER,
+    }),
+    connector('trying', 'Over', { senderIPAddresses: ['10.21.0.0/24'], reportOnlyUntil: EARLIER }),
+    connector('trying', 'Trial that is off', {
+      senderIPAddresses: ['10.22.0.0/24'],
+      reportOnlyUntil: LATER,
+      enabled: false,
+    }),
+    connector('proving', 'By address', { senderIPAddresses: ['10.30.0.0/24'] }),
+    connector('proving', 'By name', { tlsSenderCertificateName: '*.unproven.example' }),
+    connector('proving', 'By proven name', { tlsSenderCertificateName: '*.proven.example' }),
   ],
 }
 
@@ -61,7 +83,142 @@ export const IP = '10.1.0.20'
 export const MAIL = verified('mail.contoso.com')
 export const OUT = 'bob@example.net'
 
+const PROOF = { requireDomainProof: true } as const
+const TRIAL = '10.20.0.1'
+const PROVING = '10.30.0.1'
+
 export const ROWS: readonly Row[] = [
+  // Report-only mode: mail of a matched connector that fails both conditions, and nothing else.
+  ['report-only mode relays a foreign sender', TRIAL, 'a@elsewhere.example', OUT, 'relay report-only'],
+  ['report-only mode relays a non-delivery report', TRIAL, '', OUT, 'relay report-only'],
+  [
+    'report-only mode relays what the trap would deny',
+    verified('mail.unregistered.example'),
+    '',
+    OUT,
+    'relay report-only',
+  ],
+  [
+    'report-only mode changes nothing for a registered sender',
+    TRIAL,
+    'a@trying.example',
+    OUT,
+    'relay sender-domain-accepted',
+  ],
+  [
+    'report-only mode never relays a domain that may not send',
+    TRIAL,
+    'a@off.trying.example',
+    OUT,
+    'deny sending-disabled',
+  ],
+  [
+    'report-only mode never relays a source route',
+    TRIAL,
+    '',
+    OUT,
+    'deny source-route',
+    { sourceRoute: true },
+  ],
+  ['report-only mode is over once its date has come', '10.21.0.1', '', OUT, 'deny null-sender'],
+  ['report-only mode of a disabled connector matches nobody', '10.22.0.1', '', OUT, 'deny no-tls'],
+  [
+    'report-only mode counts for no certificate that is not verified',
+    unverified('mail.unregistered.example'),
+    '',
+    OUT,
+    'deny certificate-not-verified',
+  ],
+  // Proof of domains, where it is required.
+  ['a proven domain counts', PROVING, 'a@proven.example', OUT, 'relay sender-domain-accepted', PROOF],
+  [
+    'an unproven domain does not count as the sender’s',
+    PROVING,
+    'a@unproven.example',
+    OUT,
+    'deny sender-domain-not-proven',
+    PROOF,
+  ],
+  [
+    'a sub-domain of an unproven domain does not count',
+    PROVING,
+    'a@sub.unproven.example',
+    OUT,
+    'deny sender-domain-not-proven',
+    PROOF,
+  ],
+  [
+    'an unproven domain counts where no proof is required',
+    PROVING,
+    'a@unproven.example',
+    OUT,
+    'relay sender-domain-accepted',
+  ],
+  [
+    'an unproven domain does not count as the certificate’s',
+    verified('mail.unproven.example'),
+    '',
+    OUT,
+    'deny certificate-domain-not-proven',
+    PROOF,
+  ],
+  [
+    'a proven domain counts as the certificate’s',
+    verified('mail.proven.example'),
+    '',
+    OUT,
+    'relay certificate-domain-accepted',
+    PROOF,
+  ],
+  [
+    'an unproven domain does not count as the recipient’s',
+    PLAIN,
+    'a@elsewhere.example',
+    'b@unproven.example',
+    'deny no-tls',
+    PROOF,
+  ],
+  [
+    'a proven domain counts as the recipient’s',
+    PLAIN,
+    'a@elsewhere.example',
+    'b@proven.example',
+    'deliver recipient-domain-accepted',
+    PROOF,
+  ],
+  [
+    'mail to a domain that somebody else claims without proof is relayed like any other',
+    verified('mail.proven.example'),
+    'a@proven.example',
+    'b@unproven.example',
+    'relay certificate-domain-accepted',
+    PROOF,
+  ],
+  [
+    'a lost proof counts until its time is over',
+    PROVING,
+    'a@losing.example',
+    OUT,
+    'relay sender-domain-accepted',
+    PROOF,
+  ],
+  ['a lost proof counts no longer', PROVING, 'a@lost.example', OUT, 'deny sender-domain-not-proven', PROOF],
+  [
+    'a domain that was registered before proof was required has time to be proven',
+    PROVING,
+    'a@grace.example',
+    OUT,
+    'relay sender-domain-accepted',
+    PROOF,
+  ],
+  [
+    'whoever claims a domain without proof cannot bar it from sending',
+    verified('mail.proven.example'),
+    'a@barred.example',
+    OUT,
+    'relay certificate-domain-accepted',
+    PROOF,
+  ],
   // The certificate connector: anything leaves.
   [
     'a registered sender leaves by certificate',

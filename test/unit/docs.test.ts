@@ -13,7 +13,9 @@ const DOCUMENTS = [
   'deploy/README.md',
   'README.md',
   'CHANGELOG.md',
-  ...readdirSync(join(ROOT, 'docs')).map((name) => join('docs', name)),
+  ...readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => join('docs', name)),
 ]
 const read = (name: string): string => readFileSync(join(ROOT, name), 'utf8')
 

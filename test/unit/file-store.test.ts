@@ -9,6 +9,7 @@ import { describe, it } from 'node:test'
 import type { Directory } from '../../src/directory/directory.ts'
 import { DirectoryFileError, openFileDirectory } from '../../src/directory/file-store.ts'
 import { findDomain } from '../../src/relaying/gather.ts'
+import { NOW } from '../support/policy-world.ts'
 import { temporaryFolder } from '../support/smarthost.ts'
 
 const text = (domain: string): string =>
@@ -54,11 +55,13 @@ async function open(t: TestContext, content: string): Promise<Opened> {
       }
     },
     accepts: async (domain) => {
-      const fact = await findDomain(directory, domain)
+      const fact = await findDomain(directory, domain, TERMS)
       return !('unknown' in fact) && fact.acceptedDomain !== null
     },
   }
 }
+
+const TERMS = { now: NOW, requireDomainProof: false }
 
 describe('organizations.yaml', () => {
   it('counts when it is saved, in place or by another file in its place as editors do', async (t) => {
@@ -123,7 +126,7 @@ describe('organizations.yaml', () => {
     clearInterval(alive)
     await directory.close()
     // Closed, it goes on answering with what it had.
-    assert.ok(!('unknown' in (await findDomain(directory, 'b.example'))))
+    assert.ok(!('unknown' in (await findDomain(directory, 'b.example', TERMS))))
   })
 
   it('that is missing, no UTF-8 or bad is refused when the server starts', async (t) => {

@@ -42,6 +42,7 @@ describe('an organizations file that is good', () => {
       {
         name: 'contoso',
         comment: null,
+        reportOnlyUntil: null,
         acceptedDomains: [
           {
             organization: 'contoso',
@@ -51,6 +52,7 @@ describe('an organizations file that is good', () => {
             sendingFromDomainDisabled: false,
             pendingRemoval: false,
             delegatedSubDomains: [],
+            proof: null,
           },
         ],
         inboundConnectors: [
@@ -62,6 +64,8 @@ describe('an organizations file that is good', () => {
             tlsSenderCertificateName: '*.contoso.com',
             senderIPAddresses: [],
             trust: null,
+            reportOnlyUntil: null,
+            organizationReportOnlyUntil: null,
             senderDomains: [],
             allowWideAddresses: false,
             comment: null,
@@ -74,6 +78,8 @@ describe('an organizations file that is good', () => {
             tlsSenderCertificateName: null,
             senderIPAddresses: ['10.1.0.0/24', '2001:db8:1::/48'],
             trust: null,
+            reportOnlyUntil: null,
+            organizationReportOnlyUntil: null,
             senderDomains: [],
             allowWideAddresses: false,
             comment: null,
@@ -81,6 +87,31 @@ describe('an organizations file that is good', () => {
         ],
       },
     ])
+  })
+
+  it('says until when report-only mode lasts, a day or a time, in whatever zone', () => {
+    const day = new Date(Date.now() + 20 * 86_400_000).toISOString().slice(0, 10)
+    const text = EXAMPLE.replace('- name: contoso', `- name: contoso\n    reportOnlyUntil: ${day}`).replace(
+      'connectorType: OnPremises',
+      `connectorType: OnPremises\n        reportOnlyUntil: "${day}T06:00:00+02:00"`,
+    )
+    const { organizations, errors, warnings } = parse(text, FILE)
+    assert.deepEqual([...errors, ...warnings], [])
+    assert.equal(organizations[0]?.reportOnlyUntil, `${day}T00:00:00.000Z`)
+    const [first, second] = organizations[0]?.inboundConnectors ?? []
+    assert.equal(first?.reportOnlyUntil, `${day}T04:00:00.000Z`)
+    assert.equal(second?.reportOnlyUntil, null)
+    assert.equal(second?.organizationReportOnlyUntil, `${day}T00:00:00.000Z`)
+  })
+
+  it('is refused when report-only mode shall last for more than 90 days', () => {
+    const day = new Date(Date.now() + 93 * 86_400_000).toISOString().slice(0, 10)
+    const { errors } = parse(
+      EXAMPLE.replace('- name: contoso', `- name: contoso\n    reportOnlyUntil: ${day}`),
+      FILE,
+    )
+    assert.match(errors[0]?.message ?? '', /more than 90 days ahead/)
+    assert.match(errors[0]?.mend ?? '', /^write \d{4}-\d\d-\d\d at the latest$/)
   })
 
   it('may be read with CRLF and a byte order mark', () => {

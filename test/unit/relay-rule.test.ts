@@ -22,7 +22,7 @@ describe('the relay rule', () => {
       const trace: Step[] = []
       const explained = decideMessage(WORLD, messageOf(row), trace)
       assert.deepEqual(explained, decideMessage(WORLD, messageOf(row)))
-      assert.equal(trace.length, 11, row[0])
+      assert.equal(trace.length, 13, row[0])
       assert.ok(trace.every(({ detail }) => detail !== ''))
     }
   })

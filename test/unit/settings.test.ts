@@ -40,6 +40,7 @@ describe('connectors.ini', () => {
       'certificates.max_name_comparisons',
       'relay.accept_inbound',
       'relay.respect_relaying',
+      'relay.require_domain_proof',
       'relay.postmaster',
       'replies.tenant_attribution',
       'replies.attr36',
@@ -82,6 +83,7 @@ describe('connectors.ini', () => {
     assert.deepEqual(settings.relay, {
       acceptInbound: false,
       respectRelaying: true,
+      requireDomainProof: false,
       postmaster: 'Admin@contoso.com',
     })
     assert.deepEqual(settings.outbound.smartHost, { host: '2001:db8::1', port: 2525 })

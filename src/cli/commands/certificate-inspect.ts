@@ -14,6 +14,8 @@ import type { Directory } from '../../directory/directory.ts'
 import { isUnknown } from '../../policy/attribute.ts'
 import type { WeighedCandidate } from '../../policy/types.ts'
 import { attributeSender } from '../../relaying/gather.ts'
+import type { Terms } from '../../policy/proof.ts'
+import { termsNow } from '../../relaying/terms.ts'
 import { printable } from '../../text/printable.ts'
 import type { CliContext } from '../context.ts'
 import { CommandFailed } from '../errors.ts'
@@ -92,18 +94,19 @@ function firstLine(bytes: Buffer): string {
 interface House {
   readonly directory: Directory
   readonly trust: TrustSets
+  readonly terms: Terms
 }
 
 async function withHouse(instance: string, use: (house: House) => Promise<void>): Promise<void> {
   requireInstance(instance)
   const settings = settingsOf(instance)
   const trust = trustOf(instance, settings)
-  await withDirectory(instance, settings, (directory) => use({ directory, trust }))
+  await withDirectory(instance, settings, (directory) => use({ directory, trust, terms: termsNow(settings.relay) }))
 }
 
 /** The names are taken as verified: what would be, once the path is good; and then whether it is. */
 async function matches(
-  { directory, trust }: House,
+  { directory, trust, terms }: House,
   certificate: Certificate,
   others: readonly Certificate[],
 ): Promise<string> {
@@ -115,6 +118,7 @@ async function matches(
     peer,
     nobody,
     () => peer.certificate,
+    terms,
   )
   const presented = [certificate, ...others].map(({ raw }) => raw)
   const candidates = [...(matched === null ? [] : [matched]), ...passedOver.map(({ candidate }) => candidate)]

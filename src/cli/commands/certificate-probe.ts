@@ -14,6 +14,7 @@ import type { Attribution, Peer } from '../../policy/types.ts'
 import { explainReason, isReasonCode } from '../../policy/reasons.ts'
 import { senderOf } from '../../relaying/envelope.ts'
 import { attributeSender } from '../../relaying/gather.ts'
+import { termsNow } from '../../relaying/terms.ts'
 import { parseEnvelopeAddress } from '../../relaying/parse-address.ts'
 import { peerCertificateOf } from '../../certificate/verdict.ts'
 import { printable } from '../../text/printable.ts'
@@ -172,6 +173,7 @@ async function concludes(
   const attribution = await withDirectory(instance, settings, (directory) =>
     attributeSender(directory, peer, sender, ({ trust: own }) =>
       peerCertificateOf(trust.verifierFor(own).verify(presented.chain)),
+      termsNow(settings.relay),
     ),
   )
   return conclusions(attribution)

@@ -3,17 +3,16 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { certificatesIn } from '../../certificate/pem.ts'
-import { peerCertificateOf } from '../../certificate/verdict.ts'
-import type { Settings } from '../../instance/settings.ts'
+import type { TrustSets } from '../../certificate/trust-sets.ts'
 import type { Decision } from '../../policy/decide.ts'
-import { describe, describePeer, differencesFromMicrosoft } from '../../policy/describe.ts'
+import { differencesFromMicrosoft } from '../../policy/describe.ts'
 import { explainReason } from '../../policy/reasons.ts'
 import { formatReply, replyFor } from '../../policy/replies.ts'
-import type { Attribution, Candidate, Peer, PeerCertificate, Step } from '../../policy/types.ts'
-import type { CertificateFor } from '../../relaying/gather.ts'
-import { attributeSender, decideRecipient } from '../../relaying/gather.ts'
-import { parseEnvelopeAddress } from '../../relaying/parse-address.ts'
+import type { Attribution, Step } from '../../policy/types.ts'
 import { recipientOf, senderOf } from '../../relaying/envelope.ts'
+import { parseEnvelopeAddress } from '../../relaying/parse-address.ts'
+import type { DescribedPeer } from '../../relaying/simulate.ts'
+import { givenPeer, presentingPeer, simulate } from '../../relaying/simulate.ts'
 import { normalizePresentedName } from '../../text/certificate-name.ts'
 import { normalizeAddress } from '../../text/ip-address.ts'
 import { messageOf } from '../../text/message-of.ts'
@@ -69,22 +68,11 @@ async function explain(options: ExplainOptions, { stdout }: CliContext): Promise
   const instance = resolve(options.instance)
   requireInstance(instance)
   const settings = settingsOf(instance)
-  const { certificate, certificateFor } = certificateOf(options, instance, settings)
-  const peer: Peer = { address, certificate }
+  const peer = peerOf(options, address, () => trustOf(instance, settings))
 
-  const steps: Step[] = []
-  const { attribution, decision } = await withDirectory(instance, settings, async (directory) => {
-    const attributed = await attributeSender(directory, peer, sender, certificateFor)
-    steps.push(...attributionSteps(attributed))
-    const question = {
-      attribution: attributed,
-      recipient,
-      settings: settings.relay,
-      relayingRespected: false,
-      hasRoute: settings.outbound.smartHost !== null,
-    }
-    return { attribution: attributed, decision: await decideRecipient(directory, question, steps) }
-  })
+  const { attribution, decision, steps } = await withDirectory(instance, settings, (directory) =>
+    simulate(directory, settings, { peer, sender, recipient }),
+  )
   const reply = formatReply(replyFor(decision, settings.replies, 'simulated'))
   if (options.json === true) {
     const { outcome, reason, organization, connector } = decision
@@ -122,28 +110,16 @@ function parseIp(text: string): string {
   return address
 }
 
-function certificateOf(options: ExplainOptions, instance: string, settings: Settings): Simulated {
-  if (!options.tls) return forAll({ state: 'no-tls' })
+function peerOf(options: ExplainOptions, address: string | null, trust: () => TrustSets): DescribedPeer {
+  if (!options.tls) return givenPeer(address, { state: 'no-tls' })
   if (options.certificateName !== undefined) {
-    return forAll({ state: 'verified', names: options.certificateName.map((name) => certificateName(name)) })
+    const names = options.certificateName.map((name) => certificateName(name))
+    return givenPeer(address, { state: 'verified', names })
   }
-  if (options.certificate === undefined) return forAll({ state: 'no-certificate' })
+  if (options.certificate === undefined) return givenPeer(address, { state: 'no-certificate' })
   const presented = certificatesIn(readNamedFile(options.certificate))
   if (presented.length === 0) throw new CommandFailed(`${options.certificate} holds no certificate`)
-  const sets = trustOf(instance, settings)
-  const certificateFor: CertificateFor = ({ trust }) =>
-    peerCertificateOf(sets.verifierFor(trust).verify(presented))
-  return { certificate: peerCertificateOf(sets.verifierFor().verify(presented)), certificateFor }
-}
-
-interface Simulated {
-  readonly certificate: PeerCertificate
-  readonly certificateFor: CertificateFor
-}
-
-/** What is taken as given is the same under every connector's trust. */
-function forAll(certificate: PeerCertificate): Simulated {
-  return { certificate, certificateFor: () => certificate }
+  return presentingPeer(address, presented, trust())
 }
 
 function certificateName(text: string): string {
@@ -152,36 +128,6 @@ function certificateName(text: string): string {
   throw new UsageError(
     `--certificate-name ${JSON.stringify(printable(text))} is no name that counts: give a DNS name such as mail.contoso.com or *.contoso.com`,
   )
-}
-
-function attributionSteps(attribution: Attribution): Step[] {
-  const { matched, passedOver, unverified, partners } = attribution
-  return [
-    { rule: 'who speaks', result: 'yes', detail: describePeer(attribution) },
-    ...unverified.map((candidate): Step => ({
-      rule: 'candidate',
-      result: 'no',
-      detail: `${describe(candidate)}: does not count, as ${whyUnverified(candidate)}`,
-    })),
-    ...partners.map((candidate): Step => ({
-      rule: 'candidate',
-      result: 'no',
-      detail: `${describe(candidate)}: a Partner connector never grants relaying`,
-    })),
-    ...(matched === null
-      ? []
-      : [{ rule: 'candidate', result: 'yes', detail: describe(matched) } satisfies Step]),
-    ...passedOver.map(({ candidate, because }): Step => ({
-      rule: 'candidate',
-      result: 'no',
-      detail: `${describe(candidate)}: passed over, since of the chosen one ${because}`,
-    })),
-  ]
-}
-
-function whyUnverified({ connector, match }: Candidate): string {
-  const under = (connector.trust ?? null) === null ? 'the default CAs' : 'its own CAs and pins'
-  return `the certificate is not verified under ${under} (${match.via === 'certificate' ? (match.why ?? '') : ''})`
 }
 
 interface Told {

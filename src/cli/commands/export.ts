@@ -2,9 +2,7 @@
 
 import { once } from 'node:events'
 import type { Command } from 'commander'
-import { stringify } from 'yaml'
-import type { AcceptedDomain } from '../../policy/types.ts'
-import type { ConfiguredConnector, Organization } from '../../directory/model.ts'
+import { organizationAsText } from '../../directory/as-written.ts'
 import type { CliContext } from '../context.ts'
 import { CommandFailed } from '../errors.ts'
 import { INSTANCE_OPTION } from '../options.ts'
@@ -28,7 +26,8 @@ export function registerExport(program: Command, context: CliContext): void {
           if (stored === null) continue
           if (!begun) context.stdout.write('organizations:\n')
           begun = true
-          if (!context.stdout.write(item(stored.organization))) await once(context.stdout, 'drain')
+          if (!context.stdout.write(organizationAsText(stored.organization)))
+            await once(context.stdout, 'drain')
         }
         if (!begun) context.stdout.write('organizations: []\n')
         if ((await writer.organizations.base()).text === before) return
@@ -36,39 +35,4 @@ export function registerExport(program: Command, context: CliContext): void {
         throw new CommandFailed('the directory was changed meanwhile: this is of no one moment; run it again')
       })
     })
-}
-
-function item({ name, comment, acceptedDomains, inboundConnectors }: Organization): string {
-  const value = {
-    name,
-    ...(comment === null ? {} : { comment }),
-    acceptedDomains: acceptedDomains.map((domain) => asWritten(domain)),
-    inboundConnectors: inboundConnectors.map((connector) => asConnector(connector)),
-  }
-  return stringify([value], { lineWidth: 0, aliasDuplicateObjects: false }).replaceAll(
-    /(^|\n)(?=[^\n])/g,
-    '$1  ',
-  )
-}
-
-function asWritten({ organization: _owner, domainName, ...rest }: AcceptedDomain): object {
-  return { domainName, ...withoutDefaults(rest) }
-}
-
-function asConnector({ organization: _owner, name, enabled, trust, ...rest }: ConfiguredConnector): object {
-  const { certificateAuthorities = [], certificatePins = [] } = trust ?? {}
-  const own = { trustedCertificateAuthorities: certificateAuthorities, certificatePins }
-  return { name, ...(enabled ? {} : { enabled }), ...withoutDefaults({ ...rest, ...own }) }
-}
-
-function withoutDefaults(record: object): object {
-  const kept = Object.entries(record).filter(
-    ([key, value]: [string, unknown]) =>
-      value !== null &&
-      value !== false &&
-      !(key === 'domainType' && value === 'Authoritative') &&
-      !(Array.isArray(value) && value.length === 0) &&
-      key !== 'key',
-  )
-  return Object.fromEntries(kept)
 }

@@ -1,6 +1,8 @@
 /** From organisations as they are and as they shall be to one write, checked as the file is checked. */
 
 import type { AcceptedDomain } from '../../policy/types.ts'
+import type { Difference, OrganizationChange } from '../difference.ts'
+import { connectorDifference, domainDifference } from '../difference.ts'
 import { dissenting } from '../domain-index.ts'
 import type { ConfiguredConnector, Organization } from '../model.ts'
 import { nameKey } from '../model.ts'
@@ -14,12 +16,6 @@ import type { Keys } from './keys.ts'
 import { registrableAbove } from './keys.ts'
 import type { Organizations } from './organizations.ts'
 import { writeRecord } from './records.ts'
-
-/** One organisation before and after; null where it is not there. */
-export interface OrganizationChange {
-  readonly before: Organization | null
-  readonly after: Organization | null
-}
 
 /** The change is refused; the message has every reason, one a line. */
 export class ChangeRefused extends Error {
@@ -35,66 +31,12 @@ export function registeredAlready(domainName: string, owner: string): string {
   return `${domainName} is registered already, with ${quoted(owner)}: a domain belongs to one organisation; remove it there first`
 }
 
-/** What is different between two lists of records. */
-export interface Difference<T> {
-  readonly added: readonly T[]
-  readonly removed: readonly T[]
-  readonly changed: readonly (readonly [before: T, after: T])[]
-}
-
 /** What the header of a directory without organisations counts. */
 export const NOTHING: Counts = {
   organizations: 0,
   acceptedDomains: 0,
   inboundConnectors: 0,
   prefixLengths: { 4: new Map(), 6: new Map() },
-}
-
-/**
- * @param change an organisation before and after
- * @returns what becomes of its domains
- */
-export function domainDifference({ before, after }: OrganizationChange): Difference<AcceptedDomain> {
-  return difference(
-    before?.acceptedDomains ?? [],
-    after?.acceptedDomains ?? [],
-    ({ domainName }) => domainName,
-  )
-}
-
-/**
- * @param change an organisation before and after
- * @returns what becomes of its connectors
- */
-export function connectorDifference({ before, after }: OrganizationChange): Difference<ConfiguredConnector> {
-  return difference(before?.inboundConnectors ?? [], after?.inboundConnectors ?? [], ({ name }) =>
-    nameKey(name),
-  )
-}
-
-function difference<T extends object>(
-  before: readonly T[],
-  after: readonly T[],
-  keyOf: (record: T) => string,
-): Difference<T> {
-  const old = new Map(before.map((record) => [keyOf(record), record]))
-  const added: T[] = []
-  const changed: (readonly [T, T])[] = []
-  for (const record of after) {
-    const was = old.get(keyOf(record))
-    old.delete(keyOf(record))
-    if (was === undefined) added.push(record)
-    else if (canonical(was) !== canonical(record)) changed.push([was, record])
-  }
-  return { added, removed: [...old.values()], changed }
-}
-
-/** The same text for the same record, whatever the order of its properties; lists keep theirs, as export does. */
-function canonical(record: object): string {
-  return JSON.stringify(record, (_key, value: unknown) => {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
-    return Object.fromEntries(Object.entries(value).toSorted(([left], [right]) => (left < right ? -1 : 1)))
-  })
 }
 
 /**
@@ -143,17 +85,18 @@ function changeOrganization(
     const names = { organization: organization.name, record: `organization ${organization.name}` }
     write.audit.push({ ...names, before: was, after: is })
   }
-  write.keep(
-    keys.organization(key),
-    after === null ? null : writeRecord({ name: after.name, comment: after.comment, revision }),
-  )
+  write.keep(keys.organization(key), after === null ? null : writeRecord({ ...itself(after), revision }))
   if ((before === null) === (after === null)) return
   write.member(keys.organizations, key, after !== null)
   tally.organizations += after === null ? -1 : 1
 }
 
 function organizationJson(of: Organization | null): string {
-  return of === null ? '' : writeRecord({ name: of.name, comment: of.comment })
+  return of === null ? '' : writeRecord(itself(of))
+}
+
+function itself({ name, comment, reportOnlyUntil = null }: Organization): object {
+  return { name, comment, reportOnlyUntil }
 }
 
 function removeDomains(

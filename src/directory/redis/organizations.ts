@@ -1,7 +1,8 @@
 /** What writers read: whole organisations, as they stand in Redis. Mail nodes never do. */
 
 import type { AcceptedDomain } from '../../policy/types.ts'
-import type { ConfiguredConnector, Organization } from '../model.ts'
+import type { StoredOrganization } from '../editor.ts'
+import type { ConfiguredConnector } from '../model.ts'
 import type { RedisClient } from './client.ts'
 import type { Base } from './commit.ts'
 import { readHeader } from './header.ts'
@@ -15,12 +16,6 @@ const AT_ONCE = 1_000
 
 /** Times that an organisation is read anew, since others wrote meanwhile. */
 const MOST_ATTEMPTS = 20
-
-export interface StoredOrganization {
-  readonly organization: Organization
-  /** Of the directory, when the organisation was changed last. */
-  readonly revision: string
-}
 
 /** A record that a writer needs cannot be read. */
 export class DamagedDirectory extends Error {
@@ -79,7 +74,7 @@ export class Organizations {
     const key = this.#keys.organization(nameKey)
     const json = await this.#client.get(key)
     if (json === null) return null
-    const { name, comment, revision } = this.#usable(key, () => readOrganizationRecord(json))
+    const { name, comment, reportOnlyUntil, revision } = this.#usable(key, () => readOrganizationRecord(json))
     const acceptedDomains: AcceptedDomain[] = []
     let names: string[] = []
     for await (const domainName of this.domainNames(nameKey)) {
@@ -90,7 +85,7 @@ export class Organizations {
     }
     acceptedDomains.push(...(await this.#ownDomains(names)))
     const inboundConnectors = await this.#connectors(nameKey)
-    return { organization: { name, comment, acceptedDomains, inboundConnectors }, revision }
+    return { organization: { name, comment, reportOnlyUntil, acceptedDomains, inboundConnectors }, revision }
   }
 
   async #connectors(nameKey: string): Promise<ConfiguredConnector[]> {

@@ -3,11 +3,13 @@
 import type { AcceptedDomain } from '../../policy/types.ts'
 import type { ConfiguredConnector, Organization } from '../model.ts'
 import { nameKey } from '../model.ts'
-import type { Difference, OrganizationChange } from './changes.ts'
+import type { Difference } from '../difference.ts'
+import { connectorDifference, domainDifference, isOtherwiseItself } from '../difference.ts'
+import type { StoredOrganization, WantedOrganization } from '../editor.ts'
 import { quoted } from '../yaml-reader.ts'
-import { connectorDifference, domainDifference, registeredAlready } from './changes.ts'
-import type { Organizations, StoredOrganization } from './organizations.ts'
-import type { DirectoryWriter, WantedOrganization, Written } from './writer.ts'
+import { registeredAlready } from './changes.ts'
+import type { Organizations } from './organizations.ts'
+import type { DirectoryWriter, Written } from './writer.ts'
 import { MOST_RECORDS, tooLarge } from './writer.ts'
 
 /** What becomes of one organisation. */
@@ -48,7 +50,7 @@ export async function planOrganization(
   const change = { before: before?.organization ?? null, after }
   const domains = domainDifference(change)
   const connectors = connectorDifference(change)
-  const itself = isOtherwiseNamed(change) ? 1 : 0
+  const itself = isOtherwiseItself(change) ? 1 : 0
   const count = itself + sizeOf(domains) + sizeOf(connectors)
   if (count === 0) return null
   const taken = await store.domains(domains.added.map(({ domainName }) => domainName))
@@ -62,10 +64,6 @@ export async function planOrganization(
     removedDomains: domains.removed.map(({ domainName }) => domainName),
     takenDomains: new Map([...taken].map(([name, { organization }]) => [name, organization])),
   }
-}
-
-function isOtherwiseNamed({ before, after }: OrganizationChange): boolean {
-  return before?.comment !== after?.comment || before?.name !== after?.name
 }
 
 function sizeOf({ added, removed, changed }: Difference<unknown>): number {

@@ -28,13 +28,23 @@ export interface IndexEntry {
 export interface OrganizationRecord {
   readonly name: string
   readonly comment: string | null
+  readonly reportOnlyUntil: string | null
   /** Of the directory, when the organisation was changed last. */
   readonly revision: string
 }
 
 const text = z.string()
+const absent = z.string().nullable().default(null)
 const texts = z.array(z.string()).readonly().default([])
 const flag = z.boolean().default(false)
+
+const PROOF = z.object({
+  token: absent,
+  domain: absent,
+  provenAt: absent,
+  lostAt: absent,
+  countsUntil: absent,
+})
 
 const DOMAIN = z.object({
   organization: text,
@@ -44,6 +54,7 @@ const DOMAIN = z.object({
   sendingFromDomainDisabled: flag,
   pendingRemoval: flag,
   delegatedSubDomains: texts,
+  proof: PROOF.nullable().default(null),
 })
 
 const CONNECTOR = z.object({
@@ -51,11 +62,13 @@ const CONNECTOR = z.object({
   name: text,
   connectorType: z.enum(['OnPremises', 'Partner']),
   enabled: z.boolean(),
-  tlsSenderCertificateName: text.nullable().default(null),
+  tlsSenderCertificateName: absent,
   senderIPAddresses: texts,
   allowWideAddresses: flag,
   senderDomains: texts,
-  comment: text.nullable().default(null),
+  comment: absent,
+  reportOnlyUntil: absent,
+  organizationReportOnlyUntil: absent,
   trust: z
     .object({ key: text, certificateAuthorities: texts, certificatePins: texts })
     .nullable()
@@ -70,7 +83,8 @@ const INDEX = z.object({
 // The audit stream leaves the revision out.
 const ORGANIZATION = z.object({
   name: text,
-  comment: text.nullable().default(null),
+  comment: absent,
+  reportOnlyUntil: absent,
   revision: text.default(''),
 })
 
@@ -79,6 +93,14 @@ const DEFAULTS = new Map<string, unknown>([
   ['domainType', 'Authoritative'],
   ['tlsSenderCertificateName', null],
   ['comment', null],
+  ['proof', null],
+  ['token', null],
+  ['domain', null],
+  ['provenAt', null],
+  ['lostAt', null],
+  ['countsUntil', null],
+  ['reportOnlyUntil', null],
+  ['organizationReportOnlyUntil', null],
   ['trust', null],
   ['domains', null],
 ])

@@ -166,7 +166,8 @@ function assemble(remains: Remains, history: ReadonlyMap<string, string>, found:
     const acceptedDomains = domains.get(key) ?? []
     const inboundConnectors = connectors.get(key) ?? []
     const name = record?.name ?? [...acceptedDomains, ...inboundConnectors][0]?.organization ?? key
-    return [{ name, comment: record?.comment ?? null, acceptedDomains, inboundConnectors }]
+    const { comment = null, reportOnlyUntil = null } = record ?? {}
+    return [{ name, comment, reportOnlyUntil, acceptedDomains, inboundConnectors }]
   })
 }
 

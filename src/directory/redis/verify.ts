@@ -173,7 +173,8 @@ function isSame(keys: Keys, key: string, have: Content, want: Content): boolean 
   }
   try {
     const [left, right] = [readOrganizationRecord(have), readOrganizationRecord(want)]
-    return left.name === right.name && left.comment === right.comment
+    const { name, comment, reportOnlyUntil } = left
+    return name === right.name && comment === right.comment && reportOnlyUntil === right.reportOnlyUntil
   } catch {
     return false
   }

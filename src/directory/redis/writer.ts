@@ -2,7 +2,8 @@
 
 import { hostname, userInfo } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Organization } from '../model.ts'
+import type { WantedOrganization } from '../editor.ts'
+import { StaleRevision, staleOrganization } from '../editor.ts'
 import type { RedisClient, RedisConnection } from './client.ts'
 import { createClient, describeConnection } from './client.ts'
 import { ChangeRefused, changesetFor, NOTHING } from './changes.ts'
@@ -26,24 +27,10 @@ export interface WriterOptions {
   readonly seen: Revision | null
 }
 
-/** One organisation as it shall be. */
-export interface WantedOrganization {
-  readonly nameKey: string
-  /** null removes it. */
-  readonly after: Organization | null
-  /** Its revision as it was looked at, null when it was not there: a change since then is not written over. */
-  readonly expected: string | null
-}
-
 export interface Written {
   readonly revision: Revision
   /** Replicas that have it. */
   readonly replicas: number
-}
-
-/** Somebody else changed an organisation after it was looked at. */
-class StaleRevision extends Error {
-  override readonly name = 'StaleRevision'
 }
 
 /** One write would keep Redis from answering for too long. */
@@ -130,9 +117,7 @@ export class DirectoryWriter {
         wanted.map(async ({ nameKey: key, after, expected }) => {
           const stored = await this.organizations.read(key)
           if ((stored?.revision ?? null) !== expected) {
-            throw new StaleRevision(
-              `organisation ${stored?.organization.name ?? after?.name ?? key} was changed by somebody else meanwhile: look at it again`,
-            )
+            throw staleOrganization(stored?.organization.name ?? after?.name ?? key)
           }
           return { before: stored?.organization ?? null, after }
         }),

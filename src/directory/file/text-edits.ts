@@ -1,0 +1,162 @@
+/**
+ * Changes `organizations.yaml` as a careful administrator would: comments, order, quotes and the look of every other
+ * line stay. The YAML library keeps comments but lays lines out anew; so what it would have written without the change is
+ * compared with what it writes with it, and only the difference is taken over into the text.
+ */
+
+import type { Document, Node, YAMLMap, YAMLSeq } from 'yaml'
+import { isMap, isScalar, isSeq, parseDocument } from 'yaml'
+import { parsePin } from '../../certificate/pin.ts'
+import { normalizeDomain } from '../../text/domain-name.ts'
+import { parseRange } from '../../text/ip-address.ts'
+import type { Written } from '../as-written.ts'
+import { connectorAsWritten, domainAsWritten, itselfAsWritten, organizationAsWritten } from '../as-written.ts'
+import type { Difference } from '../difference.ts'
+import { connectorDifference, domainDifference } from '../difference.ts'
+import type { Organization } from '../model.ts'
+import { nameKey } from '../model.ts'
+import { takeOver } from './take-over.ts'
+
+/** One organisation before and after; before null adds it, after null removes it. */
+export interface TextEdit {
+  readonly before: Organization | null
+  readonly after: Organization | null
+}
+
+/**
+ * @param text a valid organizations.yaml
+ * @param edits what shall be different
+ * @returns texts with it, the one that looks most like before first; whether they say what was wanted is for the caller to
+ *   see by reading them
+ */
+export function editText(text: string, edits: readonly TextEdit[]): string[] {
+  const lines = text.replaceAll('\r\n', '\n')
+  const document = parseDocument(lines, { stringKeys: true, resolveKnownTags: false })
+  const layout = layoutOf(lines)
+  const untouched = document.toString(layout)
+  const organizations = listAt(document, document.contents, 'organizations')
+  for (const edit of edits) editOrganization(document, organizations, edit)
+  const changed = document.toString(layout)
+  const merged = takeOver(lines, untouched, changed)
+  const texts = merged === null ? [changed] : [merged, changed]
+  return text.includes('\r\n') ? texts.map((one) => one.replaceAll('\n', '\r\n')) : texts
+}
+
+function layoutOf(text: string): { lineWidth: 0; flowCollectionPadding: boolean; indentSeq: boolean } {
+  return {
+    lineWidth: 0,
+    flowCollectionPadding: /[[{] \S/.test(text),
+    indentSeq: !/^organizations:[^\n]*\n(?:\s*(?:#[^\n]*)?\n)*-/m.test(text),
+  }
+}
+
+function editOrganization(
+  document: Document.Parsed,
+  organizations: YAMLSeq<Node>,
+  { before, after }: TextEdit,
+): void {
+  if (before === null) {
+    if (after !== null) append(document, organizations, organizationAsWritten(after), true)
+    return
+  }
+  const index = organizations.items.findIndex((item) => nameIn(item) === nameKey(before.name))
+  const map = organizations.items[index]
+  if (after === null) {
+    organizations.items.splice(index, index < 0 ? 0 : 1)
+    return
+  }
+  if (!isMap(map)) return
+  editMap(document, map, itselfAsWritten(before), itselfAsWritten(after))
+  const change = { before, after }
+  editList(document, map, 'acceptedDomains', domainDifference(change), domainAsWritten, (item) =>
+    normalizeDomain(textOf(item, 'domainName') ?? ''),
+  )
+  editList(document, map, 'inboundConnectors', connectorDifference(change), connectorAsWritten, nameIn)
+}
+
+function editList<T extends { readonly domainName: string } | { readonly name: string }>(
+  document: Document.Parsed,
+  owner: YAMLMap,
+  key: string,
+  { added, changed, removed }: Difference<T>,
+  written: (record: T) => Written,
+  keyOf: (item: unknown) => string | null,
+): void {
+  if (added.length + changed.length + removed.length === 0) return
+  const list = listAt(document, owner, key)
+  const byKey = new Map(list.items.map((item) => [keyOf(item), item]))
+  const gone = new Set<unknown>(removed.map((record) => byKey.get(keyOfRecord(record))))
+  list.items = list.items.filter((item) => !gone.has(item))
+  for (const [from, to] of changed) {
+    const item = byKey.get(keyOfRecord(from))
+    if (isMap(item)) editMap(document, item, written(from), written(to))
+  }
+  for (const record of added) append(document, list, written(record), false)
+}
+
+function keyOfRecord(record: { readonly domainName: string } | { readonly name: string }): string {
+  return 'domainName' in record ? record.domainName : nameKey(record.name)
+}
+
+function editMap(document: Document.Parsed, map: YAMLMap, before: Written, after: Written): void {
+  for (const key of Object.keys(before)) if (!(key in after)) map.delete(key)
+  for (const [key, value] of Object.entries(after)) {
+    const was = before[key]
+    if (JSON.stringify(was) === JSON.stringify(value)) continue
+    const node = map.get(key, true)
+    // A scalar keeps its comment and its quotes.
+    if (isScalar(node) && (typeof value !== 'object' || value === null)) node.value = value
+    else if (isSeq<Node>(node) && isTexts(value) && key !== 'trustedCertificateAuthorities') {
+      editTexts(document, node, value)
+    } else map.set(key, document.createNode(value))
+  }
+}
+
+/** Entries that stay keep their comments; how they are written is theirs. */
+function editTexts(document: Document.Parsed, list: YAMLSeq<Node>, wanted: readonly string[]): void {
+  const known = new Map(
+    list.items.map((item) => [canonicalText(isScalar(item) ? String(item.value) : ''), item]),
+  )
+  list.items = wanted.map((text) => known.get(text) ?? document.createNode(text))
+}
+
+/** As the schema would keep it: an address range, a pin, an address space, a domain. */
+function canonicalText(text: string): string {
+  const bare = text.replace(/^smtp:/i, '').replace(/;\d{1,4}$/, '')
+  const wildcard = bare.startsWith('*.')
+  const domain = normalizeDomain(wildcard ? bare.slice(2) : bare)
+  return (
+    parseRange(text)?.range ?? parsePin(text) ?? (domain === null ? bare : `${wildcard ? '*.' : ''}${domain}`)
+  )
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string')
+}
+
+/** @returns the list under a key, made when there is none */
+function listAt(document: Document.Parsed, owner: unknown, key: string): YAMLSeq<Node> {
+  const node = isMap(owner) ? owner.get(key, true) : undefined
+  if (isSeq<Node>(node)) return node
+  const list = document.createNode([]) as YAMLSeq<Node>
+  if (isMap(owner)) owner.set(key, list)
+  return list
+}
+
+function append(document: Document.Parsed, list: YAMLSeq<Node>, value: Written, apart: boolean): void {
+  const node = document.createNode(value, { aliasDuplicateObjects: false })
+  // `[]` would put all of it on one line.
+  if (list.items.length === 0) list.flow = false
+  else if (apart) node.spaceBefore = true
+  list.add(node)
+}
+
+function textOf(item: unknown, key: string): string | null {
+  const value = isMap(item) ? item.get(key) : null
+  return typeof value === 'string' ? value : null
+}
+
+function nameIn(item: unknown): string | null {
+  const name = textOf(item, 'name')
+  return name === null ? null : nameKey(name)
+}
