@@ -91,13 +91,16 @@ export interface Validated {
 export function validateWritten(written: Written, file: string, folder: string): Validated {
   const text = stringify({ organizations: [written] }, { lineWidth: 0, aliasDuplicateObjects: false })
   const { organizations, errors, warnings } = parseOrganizations(text, file, authorityFiles(folder).read)
-  const placeless = (problems: readonly Problem[]): Problem[] =>
-    problems.map((problem) => ({ ...problem, line: 0, column: 0 }))
   return {
     organization: errors.length === 0 ? (organizations[0] ?? null) : null,
     errors: placeless(errors),
     warnings: placeless(warnings),
   }
+}
+
+/** Where it stands in a text that nobody wrote helps nobody. */
+function placeless(problems: readonly Problem[]): Problem[] {
+  return problems.map((problem) => ({ ...problem, line: 0, column: 0 }))
 }
 
 function withoutDefaults(record: object): Written {

@@ -45,8 +45,14 @@ export function staleOrganization(name: string): StaleRevision {
 
 export interface DirectoryEditor {
   readonly store: 'file' | 'redis'
+  /** Records that one write may change; null for any number. */
+  readonly mostRecords: number | null
+  /** @returns another text after each change of the directory, whoever made it */
+  state(): Promise<string>
   /** The directory has never been written: Redis without a header. */
   isMissing(): Promise<boolean>
+  /** Makes a directory without organisations where there is none. @returns what was written, or null when there is one */
+  begin(): Promise<EditWritten | null>
   /** @returns the `nameKey`s of all organisations, in the order of the store */
   names(): AsyncGenerator<string>
   /**

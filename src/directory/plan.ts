@@ -1,16 +1,12 @@
-/** What `apply` is going to do, worked out before anything is done, and then done group by group. */
+/** What `apply` is going to do, worked out before anything is done, and then done group by group, in either store. */
 
-import type { AcceptedDomain } from '../../policy/types.ts'
-import type { ConfiguredConnector, Organization } from '../model.ts'
-import { nameKey } from '../model.ts'
-import type { Difference } from '../difference.ts'
-import { connectorDifference, domainDifference, isOtherwiseItself } from '../difference.ts'
-import type { StoredOrganization, WantedOrganization } from '../editor.ts'
-import { quoted } from '../yaml-reader.ts'
-import { registeredAlready } from './changes.ts'
-import type { Organizations } from './organizations.ts'
-import type { DirectoryWriter, Written } from './writer.ts'
-import { MOST_RECORDS, tooLarge } from './writer.ts'
+import type { AcceptedDomain } from '../policy/types.ts'
+import type { Difference, OrganizationChange } from './difference.ts'
+import { connectorDifference, domainDifference, isOtherwiseItself } from './difference.ts'
+import type { DirectoryEditor, EditWritten, StoredOrganization, WantedOrganization } from './editor.ts'
+import type { ConfiguredConnector, Organization } from './model.ts'
+import { nameKey } from './model.ts'
+import { quoted } from './yaml-reader.ts'
 
 /** What becomes of one organisation. */
 export interface PlannedOrganization {
@@ -34,7 +30,7 @@ export interface PlannedOrganization {
 const MOST_LINES = 100
 
 /**
- * @param before as it stands in Redis, with its revision; null when it is not there
+ * @param before as it stands, with its revision; null when it is not there
  * @param after as it shall be; null when it shall not be
  * @param store what is registered now
  * @returns what becomes of it, or null when it is the same
@@ -43,11 +39,12 @@ const MOST_LINES = 100
 export async function planOrganization(
   before: StoredOrganization | null,
   after: Organization | null,
-  store: Pick<Organizations, 'domains'>,
+  store: Pick<DirectoryEditor, 'domains'>,
 ): Promise<PlannedOrganization | null> {
-  const named = after ?? before?.organization
-  if (named === undefined) return null
-  const change = { before: before?.organization ?? null, after }
+  const stored = before?.organization ?? null
+  const named = after ?? stored
+  if (named === null) return null
+  const change = { before: stored, after: after === null ? null : withProofs(after, stored) }
   const domains = domainDifference(change)
   const connectors = connectorDifference(change)
   const itself = isOtherwiseItself(change) ? 1 : 0
@@ -57,13 +54,18 @@ export async function planOrganization(
   return {
     nameKey: nameKey(named.name),
     name: named.name,
-    kind: before === null ? 'added' : after === null ? 'removed' : 'changed',
+    kind: kindOf(change),
     expected: before?.revision ?? null,
     lines: linesOf(domains, connectors),
     count,
     removedDomains: domains.removed.map(({ domainName }) => domainName),
     takenDomains: new Map([...taken].map(([name, { organization }]) => [name, organization])),
   }
+}
+
+function kindOf({ before, after }: OrganizationChange): PlannedOrganization['kind'] {
+  if (before === null) return 'added'
+  return after === null ? 'removed' : 'changed'
 }
 
 function sizeOf({ added, removed, changed }: Difference<unknown>): number {
@@ -106,21 +108,42 @@ export function groupPlan(planned: readonly PlannedOrganization[]): PlannedOrgan
 }
 
 /**
- * @param planned everything that changes
- * @returns why it cannot be done, one a line: domains that nobody gives up, and too much at once
+ * @param domainName a domain that somebody wants
+ * @param owner the organisation that has it
+ * @returns why it is refused
  */
-export function obstaclesOf(planned: readonly PlannedOrganization[]): string[] {
+export function registeredAlready(domainName: string, owner: string): string {
+  return `${domainName} is registered already, with ${quoted(owner)}: a domain belongs to one organisation; remove it there first`
+}
+
+/**
+ * @param planned everything that changes
+ * @returns domains that nobody gives up, one a line
+ */
+export function takenElsewhere(planned: readonly PlannedOrganization[]): string[] {
   const given = new Set(planned.flatMap(({ removedDomains }) => removedDomains))
-  const kept = planned.flatMap(({ takenDomains }) =>
+  return planned.flatMap(({ takenDomains }) =>
     [...takenDomains]
       .filter(([name]) => !given.has(name))
       .map(([name, owner]) => registeredAlready(name, owner)),
   )
-  const large = groupPlan(planned)
-    .map((group) => ({ group, records: group.reduce((sum, { count }) => sum + count, 0) }))
-    .filter(({ records }) => records > MOST_RECORDS)
-    .map(({ group, records }) => `${group.map(({ name }) => quoted(name)).join(', ')}: ${tooLarge(records)}`)
-  return [...kept, ...large]
+}
+
+/**
+ * That a domain was proven is for `domain verify` to say: a file that does not mention it takes nothing away.
+ * @param after an organisation as it shall be
+ * @param before as it is
+ * @returns it, with the proofs of domains that it keeps
+ */
+export function withProofs(after: Organization, before: Organization | null): Organization {
+  const proofs = new Map(before?.acceptedDomains.map(({ domainName, proof }) => [domainName, proof ?? null]))
+  return {
+    ...after,
+    acceptedDomains: after.acceptedDomains.map((domain) => ({
+      ...domain,
+      proof: domain.proof ?? proofs.get(domain.domainName) ?? null,
+    })),
+  }
 }
 
 function unite(
@@ -137,21 +160,23 @@ function unite(
 }
 
 /**
- * @param writer the directory
+ * @param editor the directory
  * @param group organisations that change at once
  * @param organizations them as they shall be, by `nameKey`
  * @returns what was written
- * @throws as `DirectoryWriter.replace`
+ * @throws as `DirectoryEditor.replace`
  */
-export function writeGroup(
-  writer: DirectoryWriter,
+export async function writeGroup(
+  editor: DirectoryEditor,
   group: readonly PlannedOrganization[],
   organizations: ReadonlyMap<string, Organization>,
-): Promise<Written | null> {
-  const wanted: WantedOrganization[] = group.map(({ nameKey: key, kind, expected }) => ({
-    nameKey: key,
-    after: kind === 'removed' ? null : (organizations.get(key) ?? null),
-    expected,
-  }))
-  return writer.replace(wanted)
+): Promise<EditWritten | null> {
+  const wanted: WantedOrganization[] = []
+  for (const { nameKey: key, kind, expected } of group) {
+    const organization = kind === 'removed' ? undefined : organizations.get(key)
+    const before = organization === undefined ? null : await editor.read(key)
+    const after = organization === undefined ? null : withProofs(organization, before?.organization ?? null)
+    wanted.push({ nameKey: key, after, expected })
+  }
+  return editor.replace(wanted)
 }

@@ -1,4 +1,4 @@
-/** `connectorctl export`: the directory in Redis as a file that `apply` takes. */
+/** `connectorctl export`: the directory as a file that `apply` takes. */
 
 import { once } from 'node:events'
 import type { Command } from 'commander'
@@ -6,7 +6,12 @@ import { organizationAsText } from '../../directory/as-written.ts'
 import type { CliContext } from '../context.ts'
 import { CommandFailed } from '../errors.ts'
 import { INSTANCE_OPTION } from '../options.ts'
-import { withWriter } from '../redis.ts'
+import { withEditor } from '../editor.ts'
+
+const EXAMPLES = `
+Examples:
+  connectorctl export > organizations.yaml
+  connectorctl export --instance /srv/smarthost | less`
 
 /**
  * @param program the program to add the command to
@@ -15,14 +20,15 @@ import { withWriter } from '../redis.ts'
 export function registerExport(program: Command, context: CliContext): void {
   program
     .command('export')
-    .description('print the directory in Redis in the form of config/organizations.yaml')
+    .description('print the directory in the form of config/organizations.yaml, from whichever store')
     .option(...INSTANCE_OPTION)
+    .addHelpText('after', EXAMPLES)
     .action(async ({ instance }: { instance: string }) => {
-      await withWriter(instance, 'export', async ({ writer }) => {
-        const { text: before } = await writer.organizations.base()
+      await withEditor(instance, 'export', async ({ editor }) => {
+        const before = await editor.state()
         let begun = false
-        for await (const key of writer.organizations.names()) {
-          const stored = await writer.organizations.read(key)
+        for await (const key of editor.names()) {
+          const stored = await editor.read(key)
           if (stored === null) continue
           if (!begun) context.stdout.write('organizations:\n')
           begun = true
@@ -30,7 +36,7 @@ export function registerExport(program: Command, context: CliContext): void {
             await once(context.stdout, 'drain')
         }
         if (!begun) context.stdout.write('organizations: []\n')
-        if ((await writer.organizations.base()).text === before) return
+        if ((await editor.state()) === before) return
         // A domain that moved may stand in it twice, or not at all.
         throw new CommandFailed('the directory was changed meanwhile: this is of no one moment; run it again')
       })

@@ -34,7 +34,13 @@ export async function openFileEditor(path: string): Promise<DirectoryEditor> {
   await file.load()
   return {
     store: 'file',
+    mostRecords: null,
+    state: async () =>
+      createHash('sha256')
+        .update((await file.load()).bytes)
+        .digest('hex'),
     isMissing: () => Promise.resolve(false),
+    begin: () => Promise.resolve(null),
     names: async function* names() {
       for (const { name } of (await file.load()).organizations) yield nameKey(name)
     },

@@ -6,6 +6,7 @@ import { connectorDifference, domainDifference } from '../difference.ts'
 import { dissenting } from '../domain-index.ts'
 import type { ConfiguredConnector, Organization } from '../model.ts'
 import { nameKey } from '../model.ts'
+import { registeredAlready } from '../plan.ts'
 import { parseRange } from '../../text/ip-address.ts'
 import { ancestorsOf } from '../../text/domain-name.ts'
 import { quoted } from '../yaml-reader.ts'
@@ -20,15 +21,6 @@ import { writeRecord } from './records.ts'
 /** The change is refused; the message has every reason, one a line. */
 export class ChangeRefused extends Error {
   override readonly name = 'ChangeRefused'
-}
-
-/**
- * @param domainName a domain that somebody wants
- * @param owner the organisation that has it
- * @returns why it is refused
- */
-export function registeredAlready(domainName: string, owner: string): string {
-  return `${domainName} is registered already, with ${quoted(owner)}: a domain belongs to one organisation; remove it there first`
 }
 
 /** What the header of a directory without organisations counts. */

@@ -1,9 +1,10 @@
 /** The directory in Redis, as `DirectoryEditor` wants it. */
 
-import type { DirectoryEditor } from '../editor.ts'
+import type { DirectoryEditor, EditWritten } from '../editor.ts'
 import { nameKey } from '../model.ts'
 import { formatRevision } from './header.ts'
-import type { DirectoryWriter } from './writer.ts'
+import type { DirectoryWriter, Written } from './writer.ts'
+import { MOST_RECORDS } from './writer.ts'
 
 /**
  * @param writer an open writer; closing the editor closes it
@@ -13,7 +14,10 @@ export function redisEditor(writer: DirectoryWriter): DirectoryEditor {
   const { organizations } = writer
   return {
     store: 'redis',
+    mostRecords: MOST_RECORDS,
+    state: async () => (await organizations.base()).text,
     isMissing: async () => (await organizations.base()).header === null,
+    begin: async () => asEdit(await writer.begin()),
     names: () => organizations.names(),
     read: (key) => organizations.read(key),
     domains: (names) => organizations.domains(names),
@@ -27,14 +31,15 @@ export function redisEditor(writer: DirectoryWriter): DirectoryEditor {
           { nameKey: key, after: one.after, expected: null },
         ]
       })
-      const written = await writer.replace(moved)
-      return written === null
-        ? null
-        : { revision: formatRevision(written.revision), replicas: written.replicas }
+      return asEdit(await writer.replace(moved))
     },
     confirm: () => writer.confirm(),
     close: () => {
       writer.close()
     },
   }
+}
+
+function asEdit(written: Written | null): EditWritten | null {
+  return written === null ? null : { revision: formatRevision(written.revision), replicas: written.replicas }
 }

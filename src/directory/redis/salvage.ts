@@ -147,6 +147,9 @@ function entryOf<T>(
   }
 }
 
+/** Of an organisation whose own record is lost. */
+const NOTHING_ELSE = { comment: null, reportOnlyUntil: null } as const
+
 function assemble(remains: Remains, history: ReadonlyMap<string, string>, found: Found): Organization[] {
   const domains = new Map<string, AcceptedDomain[]>()
   for (const entry of remains.domains) {
@@ -166,7 +169,7 @@ function assemble(remains: Remains, history: ReadonlyMap<string, string>, found:
     const acceptedDomains = domains.get(key) ?? []
     const inboundConnectors = connectors.get(key) ?? []
     const name = record?.name ?? [...acceptedDomains, ...inboundConnectors][0]?.organization ?? key
-    const { comment = null, reportOnlyUntil = null } = record ?? {}
+    const { comment, reportOnlyUntil } = record ?? NOTHING_ELSE
     return [{ name, comment, reportOnlyUntil, acceptedDomains, inboundConnectors }]
   })
 }
