@@ -1,6 +1,7 @@
 /** `npm run bench`: PROOF=short for one round of each. README.md has what the whole run last printed. */
 
 import { measureCertificates } from './certificates.ts'
+import { measureJournal } from './journal.ts'
 import { measureScale } from './scale.ts'
 import { compareServers } from './servers-compared.ts'
 import { runWorker } from './soak-worker.ts'
@@ -16,6 +17,7 @@ const PARTS: Readonly<Record<string, () => unknown>> = {
     measureCertificates(short ? 1 : 10, say)
   },
   servers: () => compareServers(short ? 1 : 10, short ? 0.1 : 1, say),
+  journal: () => measureJournal(short ? 50_000 : 1_000_000, short ? 1 : 5, say),
   scale: () => measureScale(short, say),
   soak: async () => {
     if (!(await soak(short, say))) process.exitCode = 1
@@ -27,7 +29,7 @@ if (what === 'soak-worker') {
   process.exit()
 }
 // What takes long is run only when it is named.
-const named = what === 'all' ? ['certificates', 'servers'] : [what]
+const named = what === 'all' ? ['certificates', 'servers', 'journal'] : [what]
 if (!named.every((name) => Object.hasOwn(PARTS, name))) {
   process.stderr.write(`usage: npm run bench [-- ${Object.keys(PARTS).join(' | ')}]\n`)
   process.exit(2)

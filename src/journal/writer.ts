@@ -3,8 +3,21 @@
  * one file would race; their names begin with the time, so they sort by it.
  */
 
-import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, rmSync, statSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
+import { MARKER } from './coverage.ts'
 import type { JournalRecord } from './record.ts'
 
 const DAY = 86_400_000
@@ -159,7 +172,24 @@ function prune(directory: string, mostBytes: number, oldest: number, keep?: stri
   let total = files.reduce((sum, { size }) => sum + size, 0)
   for (const { path, size, changed } of files) {
     if (path === keep || (total <= mostBytes && changed >= oldest)) continue
+    noteRemoval(directory, changed)
     rmSync(path, { force: true })
     total -= size
   }
+}
+
+/** Says up to when what is removed had been written; a process that has it open notices within a minute. */
+function noteRemoval(directory: string, changed: number): void {
+  const path = join(directory, MARKER)
+  const until = new Date(Math.ceil(changed) + MINUTE).toISOString()
+  let noted = ''
+  try {
+    noted = readFileSync(path, 'utf8').trim()
+  } catch {
+    // Nothing was removed before.
+  }
+  if (noted >= until) return
+  const temporary = `${path}.${process.pid}`
+  writeFileSync(temporary, `${until}\n`, { mode: 0o600 })
+  renameSync(temporary, path)
 }

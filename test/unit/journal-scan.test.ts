@@ -465,8 +465,7 @@ describe('what a journal covers', () => {
     assert.ok(!ids.includes('0') && ids.at(-1) === '2999')
     const since = coverage[0]?.completeSince ?? ''
     const first = Number(ids[0])
-    // Whatever was decided since then is there, and something is known at all.
+    // Whatever was decided since then is there.
     assert.ok(since >= new Date(BEGIN + (first + 1) * 600_000).toISOString(), since)
-    assert.ok(since < (coverage[0]?.latest ?? ''), since)
   })
 })
