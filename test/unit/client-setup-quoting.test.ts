@@ -41,7 +41,7 @@ const text = fc.oneof(
   fc.constantFrom(...HOSTILE),
   fc.string({ unit: 'binary', maxLength: 40 }),
   fc.string({
-    unit: fc.constantFrom(...`'"\`$\\(){}#;|&<> \u2018\u2019\u201a\u201b\u201c\u00e9ax`),
+    unit: fc.constantFrom(...`'"\`$\\(){}#;|&<> \u2018\u2019\u201a\u201b\u201c\u00e9ax`.split('')),
     maxLength: 30,
   }),
 )

@@ -1,6 +1,8 @@
 /** The scripts for the on-premises side, and what they say of the directory. */
 
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import fc from 'fast-check'
 import type { Attribute, DistinguishedName } from '../../src/certificate/general-name.ts'
@@ -13,6 +15,7 @@ import { certificateNotes, connectorNotes } from '../../src/client-setup/notes.t
 import { postfixLines } from '../../src/client-setup/postfix.ts'
 import { serverNotes } from '../../src/client-setup/server-notes.ts'
 import type { ClientSetup, SetupNote } from '../../src/client-setup/setup.ts'
+import { DEFAULT_PATHS } from '../../src/client-setup/setup.ts'
 import type { Organization } from '../../src/directory/model.ts'
 import { printable } from '../../src/text/printable.ts'
 import type { Made } from '../support/authority.ts'
@@ -21,6 +24,7 @@ import type { World } from '../support/policy-world.ts'
 import { attributeMessage, connector, domain } from '../support/policy-world.ts'
 import { assignedTo, invocationsIn, tokenize, valueOf } from '../support/powershell.ts'
 import { CMDLET_PARAMETERS } from '../support/send-connector-parameters.ts'
+import { ROOT } from '../support/smarthost.ts'
 
 const authority = new Authority()
 after(() => {
@@ -78,10 +82,16 @@ describe('the script for Exchange Server', () => {
   it('makes the send connector as step 3 of the KB says', () => {
     const [, script = ''] = scripts
     const made = invocationsIn(tokenize(script)).find(({ cmdlet }) => cmdlet === 'New-SendConnector')
-    for (const parameter of [
-      ...['AddressSpaces', 'DNSRoutingEnabled', 'SmartHosts', 'Port', 'Fqdn', 'RequireTLS', 'TlsAuthLevel'],
-      ...['TlsDomain', 'TlsCertificateName', 'CloudServicesMailEnabled', 'SourceTransportServers'],
-    ]) {
+    const where = [
+      'AddressSpaces',
+      'DNSRoutingEnabled',
+      'SmartHosts',
+      'Port',
+      'Fqdn',
+      'SourceTransportServers',
+    ]
+    const how = ['RequireTLS', 'TlsAuthLevel', 'TlsDomain', 'TlsCertificateName', 'CloudServicesMailEnabled']
+    for (const parameter of [...where, ...how]) {
       assert.ok(made?.parameters.includes(parameter), parameter)
     }
     assert.match(script, /-DNSRoutingEnabled \$false /)
@@ -121,7 +131,10 @@ describe('the script for Exchange Server', () => {
     const note = (text: string): SetupNote => ({ severity: 'warning', text, commands: [] })
     const name = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 64 }),
-      fc.string({ unit: fc.constantFrom(...`'"\`$(){};#\\ \u2018\u2019\u201c\u00e9\u0152x`), maxLength: 40 }),
+      fc.string({
+        unit: fc.constantFrom(...`'"\`$(){};#\\ \u2018\u2019\u201c\u00e9\u0152x`.split('')),
+        maxLength: 40,
+      }),
     )
     fc.assert(
       fc.property(name, (text) => {
@@ -153,6 +166,26 @@ describe('the script for Exchange Server', () => {
   it('names no certificate itself that cannot be written in one line', () => {
     const script = exchangeScript(setupOf({ certificate: certificateOf(made('a\u0007b')) }))
     assert.equal(valueOf(assignedTo(tokenize(script), '$tlsCertificateName')), '')
+  })
+})
+
+describe('the pages of docs/on-premises', () => {
+  it('show what is printed, line by line', () => {
+    for (const [page, lines] of [
+      ['postfix.md', postfixLines(setupOf(DEFAULT_PATHS.postfix))],
+      ['exim.md', eximLines(setupOf(DEFAULT_PATHS.exim))],
+    ] as const) {
+      const text = readFileSync(join(ROOT, 'docs', 'on-premises', page), 'utf8')
+      assert.ok(text.includes(`\n\`\`\`text\n${lines}\`\`\`\n`), page)
+    }
+  })
+
+  it('name every cmdlet of Exchange that the script uses', () => {
+    const text = readFileSync(join(ROOT, 'docs', 'on-premises', 'exchange.md'), 'utf8')
+    for (const { cmdlet } of invocationsIn(tokenize(exchangeScript(setupOf())))) {
+      if (/-(?:SendConnector|ExchangeCertificate|Certificate)$/.test(cmdlet))
+        assert.ok(text.includes(cmdlet), cmdlet)
+    }
   })
 })
 
@@ -350,7 +383,7 @@ describe('what the directory makes of the certificate', () => {
     const world = { domains: [contoso], connectors: [named('*.contoso.com')] }
     const notes = look(world, ['mail.contoso.com'], { requireDomainProof: true })
     assert.match(notes[1]?.text ?? '', /contoso\.com counts for nothing until it is proven/)
-    assert.deepEqual(notes[1]?.commands, ['connectorctl domain verify contoso.com --organization contoso'])
+    assert.deepEqual(notes[1]?.commands, ['connectorctl domain verify contoso.com'])
   })
 
   it('says when the certificate does not count under the trust of the connector', () => {
