@@ -1,37 +1,29 @@
-/** `connectorctl explain`: the decision for a message that nobody sent, told the way a person would tell it. */
+/** `connectorctl explain`: the decision for a message, told the way a person would tell it, and what would change it. */
 
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { certificatesIn } from '../../certificate/pem.ts'
-import type { TrustSets } from '../../certificate/trust-sets.ts'
-import type { Decision } from '../../policy/decide.ts'
-import { differencesFromMicrosoft } from '../../policy/describe.ts'
-import { explainReason } from '../../policy/reasons.ts'
+import type { Directory } from '../../directory/directory.ts'
+import type { Organization } from '../../directory/model.ts'
+import { nameKey } from '../../directory/model.ts'
+import { MOST_REPORT_ONLY_DAYS } from '../../directory/schema-report-only.ts'
+import type { Settings } from '../../instance/settings.ts'
 import { formatReply, replyFor } from '../../policy/replies.ts'
-import type { Attribution, Step } from '../../policy/types.ts'
-import { recipientOf, senderOf } from '../../relaying/envelope.ts'
-import { parseEnvelopeAddress } from '../../relaying/parse-address.ts'
-import type { DescribedPeer } from '../../relaying/simulate.ts'
-import { givenPeer, presentingPeer, simulate } from '../../relaying/simulate.ts'
-import { normalizePresentedName } from '../../text/certificate-name.ts'
-import { normalizeAddress } from '../../text/ip-address.ts'
-import { messageOf } from '../../text/message-of.ts'
-import { printable } from '../../text/printable.ts'
+import type { Remedy } from '../../relaying/remedies.ts'
+import { likelyOrganizations, remediesFor } from '../../relaying/remedies.ts'
+import type { Simulation } from '../../relaying/simulate.ts'
+import { simulate } from '../../relaying/simulate.ts'
 import type { CliContext } from '../context.ts'
-import { CommandFailed, UsageError } from '../errors.ts'
-import { readNamedFile } from '../files.ts'
+import { withEditor } from '../editor.ts'
+import { CommandFailed } from '../errors.ts'
+import type { Asked, AskedOptions } from '../explain/asked.ts'
+import { askedFor } from '../explain/asked.ts'
+import type { Told } from '../explain/story.ts'
+import { commandsOf, story } from '../explain/story.ts'
 import { requireInstance, settingsOf, trustOf, withDirectory } from '../instance.ts'
 import { INSTANCE_OPTION } from '../options.ts'
 
-interface ExplainOptions {
+interface ExplainOptions extends AskedOptions {
   readonly instance: string
-  readonly from: string
-  readonly to: string
-  readonly ip?: string
-  readonly certificate?: string
-  readonly certificateName?: readonly string[]
-  readonly helo?: string
-  readonly tls: boolean
   readonly json?: boolean
 }
 
@@ -42,9 +34,11 @@ interface ExplainOptions {
 export function registerExplain(program: Command, context: CliContext): void {
   program
     .command('explain')
-    .description('tell what would become of a message, rule by rule, without sending it')
-    .requiredOption('--from <address>', 'the envelope sender; "" is the null sender of a non-delivery report')
-    .requiredOption('--to <address>', 'the envelope recipient')
+    .description(
+      'tell what would become of a message, rule by rule, without sending it, and what would let it through',
+    )
+    .option('--from <address>', 'the envelope sender; "" is the null sender of a non-delivery report')
+    .option('--to <address>', 'the envelope recipient')
     .option('--ip <address>', 'where the server connects from; without it no address matches')
     .option('--certificate <file>', 'the certificate that it presents: PEM, the leaf first, then its chain')
     .option(
@@ -53,124 +47,110 @@ export function registerExplain(program: Command, context: CliContext): void {
     )
     .option('--helo <name>', 'what it says at EHLO; it plays no part, and the answer says so')
     .option('--no-tls', 'it connects without TLS')
-    .option('--json', 'print the decision as one JSON object')
+    .option(
+      '--session <file>',
+      'in place of these: an entry of the journal, as journal --json prints it; - is stdin',
+    )
+    .option('--json', 'print the decision as one JSON object, one a line for several entries')
     .option(...INSTANCE_OPTION)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  connectorctl explain --from kate@contoso.com --to bob@example.net --ip 10.1.0.20
+  connectorctl explain --from "" --to bob@example.net --certificate mail.contoso.com.pem
+  connectorctl journal --id 4F2A6D1E-0C3B.1 --json | connectorctl explain --session -`,
+    )
     .action(async (options: ExplainOptions) => {
       await explain(options, context)
     })
 }
 
 async function explain(options: ExplainOptions, { stdout }: CliContext): Promise<void> {
-  refuseContradictions(options)
-  const sender = senderOf(parseAddress('--from', options.from))
-  const recipient = recipientOf(parseAddress('--to', options.to))
-  const address = options.ip === undefined ? null : parseIp(options.ip)
   const instance = resolve(options.instance)
+  const asked = askedFor(options, () => {
+    requireInstance(instance)
+    return trustOf(instance, settingsOf(instance))
+  })
   requireInstance(instance)
   const settings = settingsOf(instance)
-  const peer = peerOf(options, address, () => trustOf(instance, settings))
-
-  const { attribution, decision, steps } = await withDirectory(instance, settings, (directory) =>
-    simulate(directory, settings, { peer, sender, recipient }),
-  )
-  const reply = formatReply(replyFor(decision, settings.replies, 'simulated'))
-  if (options.json === true) {
-    const { outcome, reason, organization, connector } = decision
-    stdout.write(`${JSON.stringify({ outcome, reason, reply, organization, connector, steps })}\n`)
-    return
-  }
-  stdout.write(story({ options, attribution, decision, reply, steps }))
+  const told = await withDirectory(instance, settings, async (directory) => {
+    const all: Told[] = []
+    for (const one of asked) {
+      const simulation = await simulate(directory, settings, one.message)
+      const reply = formatReply(replyFor(simulation.decision, settings.replies, 'simulated'))
+      const remedies = await remediesOf(instance, settings, directory, one, simulation)
+      all.push({ asked: one, simulation, reply, remedies })
+    }
+    return all
+  })
+  const write = options.json === true ? asJson : story
+  stdout.write(told.map((one) => write(one)).join(options.json === true ? '' : '\n'))
 }
 
-function refuseContradictions(options: ExplainOptions): void {
-  const { certificate, certificateName, tls } = options
-  if (certificate !== undefined && certificateName !== undefined) {
-    throw new UsageError('--certificate and --certificate-name exclude each other: give one of them')
-  }
-  if (!tls && (certificate !== undefined || certificateName !== undefined)) {
-    throw new UsageError(
-      '--no-tls excludes --certificate and --certificate-name: without TLS none is presented',
-    )
-  }
+async function remediesOf(
+  instance: string,
+  settings: Settings,
+  directory: Directory,
+  { message }: Asked,
+  simulation: Simulation,
+): Promise<Remedy[]> {
+  const { outcome } = simulation.decision
+  if (outcome === 'relay' || outcome === 'deliver') return []
+  const reportOnlyUntil = new Date(Date.now() + MOST_REPORT_ONLY_DAYS * 86_400_000).toISOString()
+  const organization = await likelyOwner(instance, simulation)
+  return remediesFor({ directory, settings, message, simulation, organization, reportOnlyUntil })
 }
 
-function parseAddress(flag: string, text: string): ReturnType<typeof parseEnvelopeAddress> {
+/** With all that it owns. Where the directory cannot be read as a whole (Redis without a writer) less is advised. */
+async function likelyOwner(instance: string, simulation: Simulation): Promise<Organization | null> {
+  const [name] = likelyOrganizations(simulation)
   try {
-    return parseEnvelopeAddress(text)
+    return await withEditor(instance, 'explain', async ({ editor }) => {
+      const key = name === undefined ? await onlyName(editor.names()) : nameKey(name)
+      return key === null ? null : ((await editor.read(key))?.organization ?? null)
+    })
   } catch (error) {
-    const why = messageOf(error)
-    throw new UsageError(`${flag} ${JSON.stringify(printable(text))} is no mail address: ${printable(why)}`)
+    if (error instanceof CommandFailed) return null
+    throw error
   }
 }
 
-function parseIp(text: string): string {
-  const address = normalizeAddress(text)
-  if (address === null)
-    throw new UsageError(`--ip ${JSON.stringify(printable(text))} is no IPv4 or IPv6 address`)
-  return address
-}
-
-function peerOf(options: ExplainOptions, address: string | null, trust: () => TrustSets): DescribedPeer {
-  if (!options.tls) return givenPeer(address, { state: 'no-tls' })
-  if (options.certificateName !== undefined) {
-    const names = options.certificateName.map((name) => certificateName(name))
-    return givenPeer(address, { state: 'verified', names })
+async function onlyName(names: AsyncIterable<string>): Promise<string | null> {
+  let only: string | null = null
+  for await (const name of names) {
+    if (only !== null) return null
+    only = name
   }
-  if (options.certificate === undefined) return givenPeer(address, { state: 'no-certificate' })
-  const presented = certificatesIn(readNamedFile(options.certificate))
-  if (presented.length === 0) throw new CommandFailed(`${options.certificate} holds no certificate`)
-  return presentingPeer(address, presented, trust())
+  return only
 }
 
-function certificateName(text: string): string {
-  const name = normalizePresentedName(text)
-  if (name !== null) return name
-  throw new UsageError(
-    `--certificate-name ${JSON.stringify(printable(text))} is no name that counts: give a DNS name such as mail.contoso.com or *.contoso.com`,
-  )
-}
-
-interface Told {
-  readonly options: ExplainOptions
-  readonly attribution: Attribution
-  readonly decision: Decision
-  readonly reply: string
-  readonly steps: readonly Step[]
-}
-
-const MARKS: Readonly<Record<Step['result'], string>> = { yes: '+', no: '-', skipped: ' ', unknown: '?' }
-
-const VERBS: Readonly<Record<Decision['outcome'], string>> = {
-  relay: 'RELAYED to the Internet',
-  deliver: 'DELIVERED to an accepted domain',
-  deny: 'DENIED',
-  defer: 'DEFERRED: the server is asked to try again later',
-}
-
-function story({ options, attribution, decision, reply, steps }: Told): string {
-  const { sentence, advice } = explainReason(decision.reason)
-  const shown = steps.filter(({ result }) => result !== 'skipped')
-  const width = Math.max(...shown.map(({ rule }) => rule.length))
-  const skipped = steps.filter(({ result }) => result === 'skipped').map(({ rule }) => rule)
-  return [
-    `Mail from <${printable(options.from)}> to <${printable(options.to)}> would be ${VERBS[decision.outcome]}.`,
-    '',
-    ...shown.map(
-      ({ rule, result, detail }) => `  ${MARKS[result]} ${rule.padEnd(width)}  ${printable(detail, 500)}`,
-    ),
-    ...(skipped.length === 0 ? [] : [`  (not asked any more: ${skipped.join('; ')})`]),
-    ...(options.helo === undefined
-      ? []
-      : [`  EHLO ${printable(options.helo)} plays no part in the decision.`]),
-    '',
-    `Organisation: ${decision.organization ?? 'none'}`,
-    `Connector:    ${decision.connector ?? 'none'}`,
-    `Reason:       ${decision.reason}: ${sentence}`,
-    `Reply:        ${reply}`,
-    ...(advice === '' ? [] : [`To change it: ${advice}`]),
-    ...differencesFromMicrosoft(attribution).map(
-      (told) => `Otherwise in Microsoft 365: ${printable(told, 500)}`,
-    ),
-    '',
-  ].join('\n')
+function asJson({ asked, remedies, reply, simulation }: Told): string {
+  const { decision, steps } = simulation
+  const { connector, organization, outcome, reason, wouldBe } = decision
+  const told = {
+    outcome,
+    reason,
+    reply,
+    organization,
+    connector,
+    steps,
+    ...(wouldBe === null ? {} : { wouldBe }),
+    remedies: remedies.map((remedy) => ({
+      changes: remedy.changes.map(({ what }) => what),
+      commands: commandsOf(remedy),
+      outcome: remedy.decision.outcome,
+      reason: remedy.decision.reason,
+    })),
+    ...(asked.recorded === null
+      ? {}
+      : {
+          recorded: {
+            time: asked.recorded.time,
+            outcome: asked.recorded.outcome,
+            reason: asked.recorded.reason,
+          },
+        }),
+  }
+  return `${JSON.stringify(told)}\n`
 }

@@ -1,0 +1,96 @@
+/** A decision told the way a person would tell it. */
+
+import type { Decision } from '../../policy/decide.ts'
+import { differencesFromMicrosoft } from '../../policy/describe.ts'
+import { explainReason } from '../../policy/reasons.ts'
+import type { Step } from '../../policy/types.ts'
+import { shellWord } from '../../client-setup/quoting.ts'
+import type { Remedy } from '../../relaying/remedies.ts'
+import type { Simulation } from '../../relaying/simulate.ts'
+import { printable } from '../../text/printable.ts'
+import type { Asked } from './asked.ts'
+
+export interface Told {
+  readonly asked: Asked
+  readonly simulation: Simulation
+  readonly reply: string
+  readonly remedies: readonly Remedy[]
+}
+
+const MARKS: Readonly<Record<Step['result'], string>> = { yes: '+', no: '-', skipped: ' ', unknown: '?' }
+
+const VERBS: Readonly<Record<Decision['outcome'], string>> = {
+  relay: 'RELAYED to the Internet',
+  deliver: 'DELIVERED to an accepted domain',
+  deny: 'DENIED',
+  defer: 'DEFERRED: the server is asked to try again later',
+}
+
+/**
+ * @param told a decision and all that is known about it
+ * @returns the story for a person
+ */
+export function story({ asked, remedies, reply, simulation }: Told): string {
+  const { attribution, decision, steps } = simulation
+  const { sentence, advice } = explainReason(decision.reason)
+  const shown = steps.filter(({ result }) => result !== 'skipped')
+  const width = Math.max(...shown.map(({ rule }) => rule.length))
+  const skipped = steps.filter(({ result }) => result === 'skipped').map(({ rule }) => rule)
+  return [
+    ...recordedLines(asked, decision),
+    `Mail from <${printable(asked.from)}> to <${printable(asked.to)}> would be ${VERBS[decision.outcome]}.`,
+    '',
+    ...shown.map(
+      ({ rule, result, detail }) => `  ${MARKS[result]} ${rule.padEnd(width)}  ${printable(detail, 500)}`,
+    ),
+    ...(skipped.length === 0 ? [] : [`  (not asked any more: ${skipped.join('; ')})`]),
+    ...(asked.helo === null ? [] : [`  EHLO ${printable(asked.helo)} plays no part in the decision.`]),
+    '',
+    `Organisation: ${decision.organization ?? 'none'}`,
+    `Connector:    ${decision.connector ?? 'none'}`,
+    `Reason:       ${decision.reason}: ${sentence}`,
+    `Reply:        ${reply}`,
+    ...(advice === '' ? [] : [`To change it: ${advice}`]),
+    ...remedyLines(remedies),
+    ...differencesFromMicrosoft(attribution).map(
+      (told) => `Otherwise in Microsoft 365: ${printable(told, 500)}`,
+    ),
+    '',
+  ].join('\n')
+}
+
+function recordedLines({ recorded }: Asked, decision: Decision): string[] {
+  if (recorded === null) return []
+  const { outcome, reason, revision, time } = recorded
+  const same = outcome === decision.outcome && reason === decision.reason
+  const then = `${VERBS[outcome]} (${printable(reason)}, directory revision ${printable(revision)})`
+  return [
+    `On ${printable(time)} it was ${then}.`,
+    same
+      ? 'It would be the same now:'
+      : 'The directory or the settings have changed since; now it is otherwise:',
+    '',
+  ]
+}
+
+/**
+ * @param remedy what lets the mail through
+ * @returns the commands that make it, for a shell
+ */
+export function commandsOf({ changes }: Remedy): string[] {
+  return changes.flatMap(({ command }) =>
+    command === null ? [] : [`connectorctl ${command.map((word) => shellWord(word)).join(' ')}`],
+  )
+}
+
+function remedyLines(remedies: readonly Remedy[]): string[] {
+  if (remedies.length === 0) return []
+  return [
+    '',
+    'What would let it through, each tried on this message, the smallest first:',
+    ...remedies.flatMap((remedy, index) => [
+      `  ${index + 1}. ${remedy.changes.map(({ what }) => printable(what, 300)).join('; and ')} (${remedy.decision.reason})`,
+      ...commandsOf(remedy).map((command) => `       ${command}`),
+    ]),
+  ]
+}
