@@ -59,12 +59,17 @@ export async function remediesFor(question: Question): Promise<Remedy[]> {
   if (outcome === 'relay' || outcome === 'deliver') return []
   const remedies: Remedy[] = []
   const tried = new Set<string>()
+  /** Changes that are enough by themselves. */
+  const enough = new Set<string>()
   for (const changes of await ideas(question)) {
     const key = JSON.stringify(changes.map(({ what }) => what))
     if (tried.has(key) || remedies.length === MOST_REMEDIES) continue
+    if (changes.some(({ what }) => enough.has(what))) continue
     tried.add(key)
     const decision = await tryOut(question, changes)
-    if (decision.outcome === 'relay' || decision.outcome === 'deliver') remedies.push({ changes, decision })
+    if (decision.outcome !== 'relay' && decision.outcome !== 'deliver') continue
+    remedies.push({ changes, decision })
+    if (changes.length === 1) enough.add(changes[0]?.what ?? '')
   }
   return remedies
 }
@@ -91,7 +96,7 @@ async function ideas(question: Question): Promise<(readonly Change[])[]> {
   const presenting = presentingChanges(question)
   const pairs = connectors.flatMap((connector) => domains.map((domain) => [connector, domain]))
   return [
-    ...[...settings, ...domains, ...connectors].map((change) => [change]),
+    ...[...settings, ...healed(question), ...domains, ...connectors].map((change) => [change]),
     ...presenting,
     ...pairs,
     ...reportOnly(question).map((change) => [change]),
@@ -224,7 +229,6 @@ async function connectorChanges(question: Question): Promise<Change[]> {
   const { matched, partners } = simulation.attribution
   const off = organization?.inboundConnectors.filter(({ enabled }) => !enabled) ?? []
   return [
-    ...(matched === null ? [] : widened(matched.connector, matched.certificateDomain)),
     ...off.map((connector): Change => ({
       what: `enable connector "${connector.name}" of ${connector.organization}`,
       command: ['inbound-connector', 'enable', connector.name, '--organization', connector.organization],
@@ -245,7 +249,10 @@ function setting({ name, organization }: InboundConnector, flag: string, value: 
 }
 
 /** The trap of the KB: mail.contoso.com becomes *.contoso.com where contoso.com is registered. */
-function widened(connector: InboundConnector, fact: Fact<DomainFact> | null): Change[] {
+function healed({ simulation: { attribution } }: Question): Change[] {
+  const { matched } = attribution
+  if (matched === null) return []
+  const { certificateDomain: fact, connector } = matched
   if (fact === null || isUnknown(fact) || fact.uncoveredParent?.organization !== connector.organization)
     return []
   const name = `*.${fact.uncoveredParent.domainName}`

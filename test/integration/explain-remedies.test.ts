@@ -54,7 +54,7 @@ const CASES: readonly (readonly [what: string, question: readonly string[], firs
   [
     'the trap of the KB',
     ['--from', '', '--certificate-name', 'mail.adatum.com'],
-    /^let adatum\.com cover its sub-domains$/,
+    /^change the certificate name of connector "Hybrid wizard" to \*\.adatum\.com$/,
   ],
   [
     'a sub-domain',
@@ -215,5 +215,56 @@ describe('explain --session', () => {
     assert.equal(both.code, 2)
     const neither = await connectorctl('explain', '--instance', folder)
     assert.equal(neither.code, 2)
+  })
+})
+
+describe('explain --diff', () => {
+  it('says what would become of the same message under a proposed directory, and which steps read otherwise', async (t) => {
+    const { folder } = await withInstance(t)
+    const proposed = join(folder, 'proposed.yaml')
+    const heal = ORGANIZATIONS.replace('mail.adatum.com', "'*.adatum.com'")
+    await writeFile(proposed, `organizations:\n${heal.slice(heal.indexOf('  - name: adatum'))}`)
+    const question = ['--from', '', '--to', 'bob@example.net', '--certificate-name', 'mail.adatum.com']
+    const { code, stdout } = await connectorctl(
+      'explain',
+      ...question,
+      '--diff',
+      proposed,
+      '--instance',
+      folder,
+    )
+    assert.equal(code, 0)
+    assert.match(
+      stdout,
+      /would be DENIED\.[\s\S]+Under the proposed directory it would be RELAYED to the Internet/,
+    )
+    assert.match(
+      stdout,
+      / {2}then: \+ \(b\) certificate domain is accepted: .*\*\.adatum\.com stands for adatum\.com/,
+    )
+    const json = await connectorctl(
+      'explain',
+      ...question,
+      '--diff',
+      proposed,
+      '--json',
+      '--instance',
+      folder,
+    )
+    const { outcome, proposed: then } = JSON.parse(json.stdout) as Explained & { proposed: Explained }
+    assert.deepEqual([outcome, then.outcome, then.reason], ['deny', 'relay', 'certificate-domain-accepted'])
+  })
+
+  it('refuses a file that apply would refuse', async (t) => {
+    const { folder } = await withInstance(t)
+    const proposed = join(folder, 'proposed.yaml')
+    await writeFile(
+      proposed,
+      'organizations:\n  - name: new\n    acceptedDomains: [{domainName: contoso.com}]\n',
+    )
+    const question = ['--from', '', '--to', 'bob@example.net', '--diff', proposed, '--instance', folder]
+    const { code, stderr, stdout } = await connectorctl('explain', ...question)
+    assert.deepEqual([code, stdout], [1, ''])
+    assert.match(stderr, /contoso\.com is registered already, with "contoso"/)
   })
 })

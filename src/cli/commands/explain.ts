@@ -4,14 +4,18 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { Directory } from '../../directory/directory.ts'
 import type { Organization } from '../../directory/model.ts'
-import { nameKey } from '../../directory/model.ts'
+import { formatProblem, nameKey } from '../../directory/model.ts'
+import { OrganizationsSource, SourceError } from '../../directory/organizations-source.ts'
 import { MOST_REPORT_ONLY_DAYS } from '../../directory/schema-report-only.ts'
+import { readProposal } from '../../impact/proposal.ts'
+import { overlaid } from '../../impact/proposed-directory.ts'
 import type { Settings } from '../../instance/settings.ts'
 import { formatReply, replyFor } from '../../policy/replies.ts'
 import type { Remedy } from '../../relaying/remedies.ts'
 import { likelyOrganizations, remediesFor } from '../../relaying/remedies.ts'
 import type { Simulation } from '../../relaying/simulate.ts'
 import { simulate } from '../../relaying/simulate.ts'
+import { messageOf } from '../../text/message-of.ts'
 import type { CliContext } from '../context.ts'
 import { withEditor } from '../editor.ts'
 import { CommandFailed } from '../errors.ts'
@@ -24,6 +28,7 @@ import { INSTANCE_OPTION } from '../options.ts'
 
 interface ExplainOptions extends AskedOptions {
   readonly instance: string
+  readonly diff?: string
   readonly json?: boolean
 }
 
@@ -51,6 +56,10 @@ export function registerExplain(program: Command, context: CliContext): void {
       '--session <file>',
       'in place of these: an entry of the journal, as journal --json prints it; - is stdin',
     )
+    .option(
+      '--diff <file>',
+      'also what would become of it if the organisations in this file, as apply takes it, were in force',
+    )
     .option('--json', 'print the decision as one JSON object, one a line for several entries')
     .option(...INSTANCE_OPTION)
     .addHelpText(
@@ -59,6 +68,7 @@ export function registerExplain(program: Command, context: CliContext): void {
 Examples:
   connectorctl explain --from kate@contoso.com --to bob@example.net --ip 10.1.0.20
   connectorctl explain --from "" --to bob@example.net --certificate mail.contoso.com.pem
+  connectorctl explain --from "" --to bob@example.net --ip 10.1.0.20 --diff proposed.yaml
   connectorctl journal --id 4F2A6D1E-0C3B.1 --json | connectorctl explain --session -`,
     )
     .action(async (options: ExplainOptions) => {
@@ -66,7 +76,7 @@ Examples:
     })
 }
 
-async function explain(options: ExplainOptions, { stdout }: CliContext): Promise<void> {
+async function explain(options: ExplainOptions, { stderr, stdout }: CliContext): Promise<void> {
   const instance = resolve(options.instance)
   const asked = askedFor(options, () => {
     requireInstance(instance)
@@ -75,17 +85,43 @@ async function explain(options: ExplainOptions, { stdout }: CliContext): Promise
   requireInstance(instance)
   const settings = settingsOf(instance)
   const told = await withDirectory(instance, settings, async (directory) => {
+    const proposed = options.diff === undefined ? null : await proposedIn(options.diff, directory, stderr)
     const all: Told[] = []
     for (const one of asked) {
       const simulation = await simulate(directory, settings, one.message)
-      const reply = formatReply(replyFor(simulation.decision, settings.replies, 'simulated'))
+      const reply = replyTo(simulation, settings)
       const remedies = await remediesOf(instance, settings, directory, one, simulation)
-      all.push({ asked: one, simulation, reply, remedies })
+      const other = proposed === null ? null : await simulate(proposed, settings, one.message)
+      const diff = other === null ? null : { simulation: other, reply: replyTo(other, settings) }
+      all.push({ asked: one, simulation, reply, remedies, diff })
     }
     return all
   })
   const write = options.json === true ? asJson : story
   stdout.write(told.map((one) => write(one)).join(options.json === true ? '' : '\n'))
+}
+
+function replyTo({ decision }: Simulation, { replies }: Settings): string {
+  return formatReply(replyFor(decision, replies, 'simulated'))
+}
+
+async function proposedIn(
+  file: string,
+  directory: Directory,
+  stderr: NodeJS.WritableStream,
+): Promise<Directory> {
+  try {
+    const source = new OrganizationsSource(file)
+    const organizations = await readProposal(source, directory, false, (problem) => {
+      stderr.write(`${formatProblem(problem)}\n`)
+    })
+    return overlaid(directory, organizations)
+  } catch (error) {
+    if (error instanceof SourceError) {
+      throw new CommandFailed(error.problems.map((problem) => formatProblem(problem)).join('\n'))
+    }
+    throw new CommandFailed(`${file} cannot be used: ${messageOf(error)}`)
+  }
 }
 
 async function remediesOf(
@@ -125,17 +161,9 @@ async function onlyName(names: AsyncIterable<string>): Promise<string | null> {
   return only
 }
 
-function asJson({ asked, remedies, reply, simulation }: Told): string {
-  const { decision, steps } = simulation
-  const { connector, organization, outcome, reason, wouldBe } = decision
+function asJson({ asked, diff, remedies, reply, simulation }: Told): string {
   const told = {
-    outcome,
-    reason,
-    reply,
-    organization,
-    connector,
-    steps,
-    ...(wouldBe === null ? {} : { wouldBe }),
+    ...decisionAsJson({ reply, simulation }),
     remedies: remedies.map((remedy) => ({
       changes: remedy.changes.map(({ what }) => what),
       commands: commandsOf(remedy),
@@ -152,5 +180,13 @@ function asJson({ asked, remedies, reply, simulation }: Told): string {
           },
         }),
   }
-  return `${JSON.stringify(told)}\n`
+  const proposed = diff === null ? {} : { proposed: decisionAsJson(diff) }
+  return `${JSON.stringify({ ...told, ...proposed })}\n`
+}
+
+function decisionAsJson({ reply, simulation }: Pick<Told, 'reply' | 'simulation'>): object {
+  const { decision, steps } = simulation
+  const { connector, organization, outcome, reason, wouldBe } = decision
+  const reported = wouldBe === null ? {} : { wouldBe }
+  return { outcome, reason, reply, organization, connector, steps, ...reported }
 }

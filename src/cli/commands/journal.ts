@@ -26,6 +26,14 @@ interface Flags {
 
 const OUTCOMES: readonly Outcome[] = ['relay', 'deliver', 'deny', 'defer']
 
+const EXAMPLES = `
+Examples:
+  connectorctl journal --id 2E0958EC-88EB-44B6-8F19-A0E9C38B458C.1
+  connectorctl journal --outcome deny --since 1h
+  connectorctl journal --from contoso.com --to john@fabrikam.com --since 2026-11-24T02:00:00Z
+  connectorctl journal --from "" --outcome deny --since 7d --json | jq -r .peer.address
+  connectorctl journal --follow`
+
 /**
  * @param program the program to add the command to
  * @param context where to write
@@ -42,6 +50,7 @@ export function registerJournal(program: Command, context: CliContext): void {
     .option('--follow', 'go on with new decisions until Ctrl-C')
     .option('--json', 'print the records as they are, one a line')
     .option(...INSTANCE_OPTION)
+    .addHelpText('after', EXAMPLES)
     .action(async (flags: Flags) => {
       await journal(flags, context)
     })
@@ -112,9 +121,14 @@ function sinceOf(text: string, now: number): Date {
   )
 }
 
+/** Of mail that report-only mode let through: what it will be denied for. */
+function would({ wouldBe }: JournalRecord): string {
+  return wouldBe === undefined ? '' : ` (would be denied: ${printable(wouldBe)})`
+}
+
 function tell(record: JournalRecord, whole: boolean): string {
   const { time, outcome, reason, sender, recipient, id, peer } = record
-  const line = `${time} ${outcome.padEnd(7)} ${reason} <${printable(sender)}> -> <${printable(recipient)}> from ${printable(peer.address)} ${printable(id)}\n`
+  const line = `${time} ${outcome.padEnd(7)} ${printable(reason)}${would(record)} <${printable(sender)}> -> <${printable(recipient)}> from ${printable(peer.address)} ${printable(id)}\n`
   if (!whole) return line
   const { certificate } = peer
   const names = certificate.names.map((name) => printable(name)).join(', ')

@@ -15,6 +15,8 @@ export interface Told {
   readonly simulation: Simulation
   readonly reply: string
   readonly remedies: readonly Remedy[]
+  /** Under a proposed directory, when one was named. */
+  readonly diff: Pick<Told, 'simulation' | 'reply'> | null
 }
 
 const MARKS: Readonly<Record<Step['result'], string>> = { yes: '+', no: '-', skipped: ' ', unknown: '?' }
@@ -30,7 +32,7 @@ const VERBS: Readonly<Record<Decision['outcome'], string>> = {
  * @param told a decision and all that is known about it
  * @returns the story for a person
  */
-export function story({ asked, remedies, reply, simulation }: Told): string {
+export function story({ asked, diff, remedies, reply, simulation }: Told): string {
   const { attribution, decision, steps } = simulation
   const { sentence, advice } = explainReason(decision.reason)
   const shown = steps.filter(({ result }) => result !== 'skipped')
@@ -52,6 +54,7 @@ export function story({ asked, remedies, reply, simulation }: Told): string {
     `Reply:        ${reply}`,
     ...(advice === '' ? [] : [`To change it: ${advice}`]),
     ...remedyLines(remedies),
+    ...diffLines(simulation, diff),
     ...differencesFromMicrosoft(attribution).map(
       (told) => `Otherwise in Microsoft 365: ${printable(told, 500)}`,
     ),
@@ -71,6 +74,29 @@ function recordedLines({ recorded }: Asked, decision: Decision): string[] {
       : 'The directory or the settings have changed since; now it is otherwise:',
     '',
   ]
+}
+
+/** What the proposal changes: the outcome, and each step that reads otherwise. */
+function diffLines({ decision, steps }: Simulation, diff: Told['diff']): string[] {
+  if (diff === null) return []
+  const { decision: then, steps: stepsThen } = diff.simulation
+  const same = then.outcome === decision.outcome && then.reason === decision.reason
+  const [now, later] = [linesOf(steps), linesOf(stepsThen)]
+  return [
+    '',
+    `Under the proposed directory it would be ${same ? 'the same: ' : ''}${VERBS[then.outcome]} (${then.reason}).`,
+    ...now.filter((line) => !later.includes(line)).map((line) => `  now:  ${line}`),
+    ...later.filter((line) => !now.includes(line)).map((line) => `  then: ${line}`),
+    ...(same ? [] : [`  reply then: ${diff.reply}`]),
+  ]
+}
+
+function linesOf(steps: readonly Step[]): string[] {
+  return steps.filter(({ result }) => result !== 'skipped').map((step) => lineOf(step))
+}
+
+function lineOf({ detail, result, rule }: Step): string {
+  return `${MARKS[result]} ${rule}: ${printable(detail, 500)}`
 }
 
 /**
