@@ -2,15 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
-import { registerApply } from './commands/apply.ts'
-import { registerCertificate } from './commands/certificate.ts'
-import { registerCheck } from './commands/check.ts'
-import { registerDirectory } from './commands/directory.ts'
-import { registerExplain } from './commands/explain.ts'
-import { registerExport } from './commands/export.ts'
-import { registerInit } from './commands/init.ts'
-import { registerJournal } from './commands/journal.ts'
-import { registerStart } from './commands/start.ts'
+import { loadCommands } from './commands.ts'
 import type { CliContext } from './context.ts'
 import { CommandFailed, UsageError } from './errors.ts'
 
@@ -34,7 +26,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   })
   process.once('SIGINT', interrupt)
   try {
-    await program(context).parseAsync(argv, { from: 'user' })
+    const command = await program(context, argv[0])
+    await command.parseAsync(argv, { from: 'user' })
     return 0
   } catch (error) {
     return exitCodeOf(error, context)
@@ -43,7 +36,12 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-function program(context: CliContext): Command {
+/**
+ * @param context where its commands write
+ * @param only the command that is run: no other is loaded then; all are when it is none of them
+ * @returns connectorctl; completion and the reference are made from all of it
+ */
+export async function program(context: CliContext, only?: string): Promise<Command> {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
     version: string
   }
@@ -57,15 +55,7 @@ function program(context: CliContext): Command {
     })
     .showSuggestionAfterError(false)
     .addHelpText('after', '\nExit codes: 0 done, 1 it could not be done or nothing was found, 2 usage.')
-  registerStart(command, context)
-  registerInit(command, context)
-  registerCheck(command, context)
-  registerCertificate(command, context)
-  registerExplain(command, context)
-  registerJournal(command, context)
-  registerApply(command, context)
-  registerExport(command, context)
-  registerDirectory(command, context)
+  for (const register of await loadCommands(only)) register(command, context)
   return command
 }
 

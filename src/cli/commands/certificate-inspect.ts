@@ -27,6 +27,12 @@ interface InspectFlags {
   readonly passwordFile?: string
 }
 
+const EXAMPLES = `
+Examples:
+  connectorctl certificate inspect mail.contoso.com.pem
+  connectorctl certificate inspect mail.pem --instance /srv/smarthost
+  connectorctl certificate inspect exchange.pfx --password-file password.txt`
+
 /**
  * @param command `connectorctl certificate`
  * @param context where to write
@@ -38,6 +44,7 @@ export function registerInspect(command: Command, context: CliContext): void {
     .argument('<file...>', 'PEM, DER or PKCS#12 files')
     .option('--instance <dir>', 'an instance, to match the certificates with its connectors')
     .option('--password-file <file>', 'its first line is the password of the PKCS#12 files')
+    .addHelpText('after', EXAMPLES)
     .action(async (files: readonly string[], flags: InspectFlags) => {
       await inspect(files, flags, context)
     })
@@ -101,7 +108,9 @@ async function withHouse(instance: string, use: (house: House) => Promise<void>)
   requireInstance(instance)
   const settings = settingsOf(instance)
   const trust = trustOf(instance, settings)
-  await withDirectory(instance, settings, (directory) => use({ directory, trust, terms: termsNow(settings.relay) }))
+  await withDirectory(instance, settings, (directory) =>
+    use({ directory, trust, terms: termsNow(settings.relay) }),
+  )
 }
 
 /** The names are taken as verified: what would be, once the path is good; and then whether it is. */

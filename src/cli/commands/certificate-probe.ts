@@ -37,6 +37,12 @@ interface ProbeFlags {
   readonly json?: boolean
 }
 
+const EXAMPLES = `
+Examples:
+  connectorctl certificate probe smtp.contoso.com:25
+  connectorctl certificate probe smtp.contoso.com:25 --certificate mail.pem --key mail.key --from kate@contoso.com
+  connectorctl certificate probe smtp.contoso.com:465 --implicit-tls --certificate mail.pem --key mail.key --json`
+
 /**
  * @param command `connectorctl certificate`
  * @param context where to write
@@ -64,6 +70,7 @@ export function registerProbe(command: Command, context: CliContext): void {
       'the instance behind that port, to say what it concludes from the certificate',
     )
     .option('--json', 'print everything as one JSON object')
+    .addHelpText('after', EXAMPLES)
     .action(async (target: string, flags: ProbeFlags) => {
       await run(target, flags, context)
     })
@@ -171,8 +178,11 @@ async function concludes(
   const peer: Peer = { address: null, certificate: peerCertificateOf(verdict) }
   const sender = senderOf(parseEnvelopeAddress(flags.from))
   const attribution = await withDirectory(instance, settings, (directory) =>
-    attributeSender(directory, peer, sender, ({ trust: own }) =>
-      peerCertificateOf(trust.verifierFor(own).verify(presented.chain)),
+    attributeSender(
+      directory,
+      peer,
+      sender,
+      ({ trust: own }) => peerCertificateOf(trust.verifierFor(own).verify(presented.chain)),
       termsNow(settings.relay),
     ),
   )

@@ -31,6 +31,12 @@ interface VerifyFlags {
 
 const PURPOSES: readonly Purpose[] = ['clientAuth', 'serverAuth']
 
+const EXAMPLES = `
+Examples:
+  connectorctl certificate verify --certificate mail.contoso.com.pem
+  connectorctl certificate verify --certificate mail.pem --chain intermediates.pem --ca contoso-ca.pem
+  connectorctl certificate verify --certificate mail.pem --accept-eku clientAuth --at 2027-02-01T00:00:00Z --json`
+
 /**
  * @param command `connectorctl certificate`
  * @param context where to write
@@ -47,6 +53,7 @@ export function registerVerify(command: Command, context: CliContext): void {
     .option('--at <time>', 'judge as of this time, e.g. 2026-11-24T02:00:00Z (now when not given)')
     .option('--accept-eku <purposes>', 'what it must be made for, one of them', PURPOSES.join(','))
     .option('--json', 'print the verdict as one JSON object')
+    .addHelpText('after', EXAMPLES)
     .action((flags: VerifyFlags) => {
       verify(flags, context)
     })

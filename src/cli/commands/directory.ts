@@ -12,6 +12,21 @@ import { INSTANCE_OPTION } from '../options.ts'
 import { requireReplicas, withWriter } from '../redis.ts'
 import { requireConsent } from '../terminal.ts'
 
+const ACCEPT_EXAMPLES = `
+Examples:
+  connectorctl directory accept
+  connectorctl directory accept --after 1795566807556-2 --yes`
+
+const VERIFY_EXAMPLES = `
+Examples:
+  connectorctl directory verify
+  connectorctl directory verify --mend --instance /srv/smarthost`
+
+const AUDIT_EXAMPLES = `
+Examples:
+  connectorctl directory audit --last 20
+  connectorctl directory audit --last 1000 --json | jq -r .who`
+
 /**
  * @param program the program to add the commands to
  * @param context where to write
@@ -26,6 +41,7 @@ export function registerDirectory(program: Command, context: CliContext): void {
     .option('--last <n>', 'how many records', '100')
     .option('--json', 'print one JSON object a line')
     .option(...INSTANCE_OPTION)
+    .addHelpText('after', AUDIT_EXAMPLES)
     .action(async (options: { instance: string; last: string; json?: boolean }) => {
       await audit(options, context)
     })
@@ -34,6 +50,7 @@ export function registerDirectory(program: Command, context: CliContext): void {
     .description('look at every record, index and count; exit code 1 when one is wrong')
     .option('--mend', 'write what is wrong anew, from the organisations and the audit stream')
     .option(...INSTANCE_OPTION)
+    .addHelpText('after', VERIFY_EXAMPLES)
     .action(async (options: { instance: string; mend?: boolean }) => {
       await verify(options, context)
     })
@@ -46,6 +63,7 @@ export function registerDirectory(program: Command, context: CliContext): void {
     )
     .option('--yes', 'do not ask')
     .option(...INSTANCE_OPTION)
+    .addHelpText('after', ACCEPT_EXAMPLES)
     .action(async (options: AcceptOptions) => {
       await accept(options, context)
     })

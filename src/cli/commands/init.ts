@@ -25,6 +25,12 @@ interface Flags {
   readonly sink: string
 }
 
+const EXAMPLES = `
+Examples:
+  connectorctl init demo --demo
+  connectorctl init /srv/smarthost --smtp 0.0.0.0:25 --smtps 0.0.0.0:465 --workers 4 --user haraka --group haraka
+  connectorctl init /srv/smarthost --smtp '[::]:25' --smart-host mail.provider.example:25 --hostname smtp.contoso.com`
+
 /**
  * @param program the program to add the command to
  * @param context where to write
@@ -46,6 +52,7 @@ export function registerInit(program: Command, context: CliContext): void {
     .option('--group <name>', 'run as this group once the ports are bound')
     .option('--demo', 'the demonstration: organisations of the KB, a CA of its own, a mail sink')
     .option('--sink <host:port>', "where the demonstration's sink listens", '127.0.0.1:2526')
+    .addHelpText('after', EXAMPLES)
     .action(async (folder: string, flags: Flags) => {
       await init(resolve(folder), flags, context)
     })
