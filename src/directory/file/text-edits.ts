@@ -85,13 +85,37 @@ function editList<T extends { readonly domainName: string } | { readonly name: s
   if (added.length + changed.length + removed.length === 0) return
   const list = listAt(document, owner, key)
   const byKey = new Map(list.items.map((item) => [keyOf(item), item]))
-  const gone = new Set<unknown>(removed.map((record) => byKey.get(keyOfRecord(record))))
+  const renamed = renamings(removed, added)
+  const kept = new Set(renamed.map(([from]) => from))
+  const gone = new Set<unknown>(
+    removed.flatMap((record) => (kept.has(record) ? [] : [byKey.get(keyOfRecord(record))])),
+  )
   list.items = list.items.filter((item) => !gone.has(item))
-  for (const [from, to] of changed) {
+  for (const [from, to] of [...changed, ...renamed]) {
     const item = byKey.get(keyOfRecord(from))
     if (isMap(item)) editMap(document, item, written(from), written(to))
   }
-  for (const record of added) append(document, list, written(record), false)
+  const known = new Set(renamed.map(([, to]) => to))
+  for (const record of added) if (!known.has(record)) append(document, list, written(record), false)
+}
+
+/** A connector for the same servers under another name is the same item: it keeps its comments and its place. */
+function renamings<T extends object>(
+  removed: readonly T[],
+  added: readonly T[],
+): (readonly [from: T, to: T])[] {
+  const serversOf = (record: T): string | null =>
+    'senderIPAddresses' in record && 'tlsSenderCertificateName' in record
+      ? JSON.stringify([record.tlsSenderCertificateName, record.senderIPAddresses])
+      : null
+  const left = new Map(added.map((record) => [serversOf(record), record]))
+  return removed.flatMap((from) => {
+    const servers = serversOf(from)
+    const to = servers === null ? undefined : left.get(servers)
+    if (to === undefined) return []
+    left.delete(servers)
+    return [[from, to] as const]
+  })
 }
 
 function keyOfRecord(record: { readonly domainName: string } | { readonly name: string }): string {
