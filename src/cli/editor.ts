@@ -4,14 +4,12 @@ import { join, resolve } from 'node:path'
 import type { DirectoryEditor, EditWritten, WantedOrganization } from '../directory/editor.ts'
 import { StaleRevision } from '../directory/editor.ts'
 import { openFileEditor } from '../directory/file/file-editor.ts'
-import { redisEditor } from '../directory/redis/redis-editor.ts'
-import { DirectoryWriter } from '../directory/redis/writer.ts'
 import type { Settings } from '../instance/settings.ts'
 import { redisSettingsOf, seenBy } from '../instance/store.ts'
 import { messageOf } from '../text/message-of.ts'
 import { CommandFailed, UsageError } from './errors.ts'
 import { requireInstance, settingsOf } from './instance.ts'
-import { requireReplicas } from './redis.ts'
+import { requireReplicas } from './replication.ts'
 
 export interface OpenEditor {
   /** The instance's folder, absolute. */
@@ -59,6 +57,9 @@ async function openEditor(
     return { editor: await openFileEditor(join(instance, 'config', 'organizations.yaml')), replicas: 0 }
   }
   const { writer: connection, prefix, replicas } = redisSettingsOf(instance)
+  // A command on the file need not wait for the client of a server that it does not have.
+  const { DirectoryWriter } = await import('../directory/redis/writer.ts')
+  const { redisEditor } = await import('../directory/redis/redis-editor.ts')
   const seen = seenBy(instance, { warn: () => undefined }).read()
   const writer = await DirectoryWriter.open({ connection, prefix, replicas, command, seen })
   return { editor: redisEditor(writer), replicas }

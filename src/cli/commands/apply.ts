@@ -17,7 +17,7 @@ import { INSTANCE_OPTION } from '../options.ts'
 import { carryOut, groupsOf } from '../apply-plan.ts'
 import type { OpenEditor } from '../editor.ts'
 import { withEditor } from '../editor.ts'
-import { requireReplicas } from '../redis.ts'
+import { requireReplicas } from '../replication.ts'
 import { Progress, requireConsent } from '../terminal.ts'
 
 interface ApplyOptions {

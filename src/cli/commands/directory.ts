@@ -9,7 +9,8 @@ import { printable } from '../../text/printable.ts'
 import type { CliContext } from '../context.ts'
 import { CommandFailed, UsageError } from '../errors.ts'
 import { INSTANCE_OPTION } from '../options.ts'
-import { requireReplicas, withWriter } from '../redis.ts'
+import { withWriter } from '../redis.ts'
+import { requireReplicas } from '../replication.ts'
 import { requireConsent } from '../terminal.ts'
 
 const ACCEPT_EXAMPLES = `

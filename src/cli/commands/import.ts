@@ -16,7 +16,7 @@ import type { OpenEditor } from '../editor.ts'
 import { withEditor } from '../editor.ts'
 import { CommandFailed, UsageError } from '../errors.ts'
 import { INSTANCE_OPTION } from '../options.ts'
-import { requireReplicas } from '../redis.ts'
+import { requireReplicas } from '../replication.ts'
 import { requireConsent } from '../terminal.ts'
 
 interface ImportOptions {
