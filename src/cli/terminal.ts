@@ -1,5 +1,6 @@
 /** Talking to somebody at a terminal: progress, and a question. */
 
+import { once } from 'node:events'
 import { createInterface } from 'node:readline/promises'
 import type { CliContext } from './context.ts'
 import { CommandFailed } from './errors.ts'
@@ -44,7 +45,11 @@ export async function requireConsent(question: string, { stderr, signal }: CliCo
   }
   const terminal = createInterface({ input: process.stdin, output: stderr })
   try {
-    const answer = await terminal.question(`${question} [y/N] `, { signal })
+    // Ctrl-C and Ctrl-D end the question, and readline would wait for ever.
+    const left = once(terminal, 'close').then(() => '')
+    const answer = await Promise.race([terminal.question(`${question} [y/N] `, { signal }), left]).catch(
+      () => '',
+    )
     if (!/^y(?:es)?$/i.test(answer.trim())) throw new CommandFailed('nothing was changed')
   } finally {
     terminal.close()

@@ -12,6 +12,7 @@ import { hasPrograms } from '../support/programs.ts'
 import { connectorctl, makeInstance, ROOT, run } from '../support/smarthost.ts'
 import type { Stored } from '../support/stores.ts'
 import { onBothStores } from '../support/stores.ts'
+import { CTRL_C, CTRL_D, SCRIPT, Terminal } from '../support/terminal.ts'
 
 const BEFORE = `# Ours.
 organizations:
@@ -139,6 +140,30 @@ describe('apply and export', () => {
     assert.match(stderr, /contoso\.com is registered already, with "contoso"[\s\S]*nothing was changed/)
     assert.equal(await exported(stored), before)
   })
+})
+
+describe('apply on a terminal', () => {
+  const answers: readonly (readonly [typed: string, code: number])[] = [
+    ['y\r', 0],
+    ['n\r', 1],
+    ['\r', 1],
+    [CTRL_C, 1],
+    [CTRL_D, 1],
+  ]
+  for (const [typed, expected] of answers) {
+    it(`asks, and ${JSON.stringify(typed)} ${expected === 0 ? 'does it' : 'changes nothing'}`, async (t) => {
+      if (!hasPrograms(t, SCRIPT)) return
+      const instance = await makeInstance(t, { organizations: BEFORE })
+      const path = await file(t, AFTER)
+      const terminal = Terminal.start(t, 'apply', path, '--instance', instance.folder)
+      await terminal.shows(/Apply it\? \[y\/N\]/)
+      terminal.press(typed)
+      assert.equal(await terminal.end(), expected)
+      const text = await readFile(instance.path('organizations.yaml'), 'utf8')
+      assert.equal(text === BEFORE, expected === 1)
+      if (expected === 1) assert.match(terminal.text, /connectorctl: nothing was changed/)
+    })
+  }
 })
 
 describe('a change of organizations.yaml that cannot be made', () => {

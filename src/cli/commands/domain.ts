@@ -13,6 +13,7 @@ import type { Change } from '../manage/change.ts'
 import { carryOut, tellOutcome, tellWarnings, warningsAbout } from '../manage/change.ts'
 import type { DomainWish } from '../manage/domain-change.ts'
 import { domainEdit, domainIn, domainRemoval } from '../manage/domain-change.ts'
+import { addExamples, DOMAIN_EXAMPLES } from '../manage/examples.ts'
 import { idleWarnings, sortGiven } from '../manage/exchange-rules.ts'
 import { addPropertyOptions, flagOf, readListChanges, readProperties } from '../manage/flags.ts'
 import type { ManageOptions } from '../manage/options.ts'
@@ -58,7 +59,7 @@ conditions for relaying instead: connectorctl domain set NAME --pending-removal 
 export function registerDomain(program: Command, context: CliContext): void {
   const command = program
     .command('domain')
-    .description('accepted domains: list, show, add, set, remove, enable, disable')
+    .description('accepted domains: list, show, add, set, remove, enable, disable, verify, require-proof')
     .addHelpText('after', HELP)
   const listed = command.command('list').description('all accepted domains')
   addCommonOptions(listed.option('--organization <name>', 'only those of this organisation')).action(
@@ -85,6 +86,7 @@ export function registerDomain(program: Command, context: CliContext): void {
   )
   registerSwitch(command, context, true)
   registerSwitch(command, context, false)
+  addExamples(command, DOMAIN_EXAMPLES)
   registerDomainVerify(command, context)
   registerDomainRequireProof(command, context)
 }

@@ -12,6 +12,7 @@ import { UsageError } from '../errors.ts'
 import { carryOut, tellOutcome, tellWarnings, warningsAbout } from '../manage/change.ts'
 import type { ConnectorChange, ConnectorWish } from '../manage/connector-change.ts'
 import { connectorAddition, connectorEdit, connectorRemoval } from '../manage/connector-change.ts'
+import { addExamples, CONNECTOR_EXAMPLES } from '../manage/examples.ts'
 import type { Given } from '../manage/flags.ts'
 import {
   addPropertyOptions,
@@ -99,6 +100,7 @@ export function registerInboundConnector(program: Command, context: CliContext):
   )
   registerSwitch(command, context, true)
   registerSwitch(command, context, false)
+  addExamples(command, CONNECTOR_EXAMPLES)
 }
 
 function registerSwitch(command: Command, context: CliContext, enabled: boolean): void {

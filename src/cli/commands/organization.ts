@@ -13,6 +13,7 @@ import { CommandFailed, UsageError } from '../errors.ts'
 import type { Carried, Change } from '../manage/change.ts'
 import { carryOut, changedMeanwhile, tellOutcome, tellWarnings, warningsAbout } from '../manage/change.ts'
 import { withItself } from '../manage/edits.ts'
+import { addExamples, ORGANIZATION_EXAMPLES } from '../manage/examples.ts'
 import { addPropertyOptions, addReportOnlyOptions, readProperties } from '../manage/flags.ts'
 import type { ManageOptions } from '../manage/options.ts'
 import { addCommonOptions, addRemoveOptions } from '../manage/options.ts'
@@ -94,6 +95,7 @@ export function registerOrganization(program: Command, context: CliContext): voi
       ),
     )
   }
+  addExamples(command, ORGANIZATION_EXAMPLES)
 }
 
 const COLUMNS = ['NAME', 'DOMAINS', 'CONNECTORS', 'ENABLED', 'REPORT-ONLY UNTIL', 'COMMENT']
