@@ -4,7 +4,7 @@ import type { DirectoryEditor, EditWritten } from '../directory/editor.ts'
 import type { Organization } from '../directory/model.ts'
 import { nameKey } from '../directory/model.ts'
 import type { OrganizationsSource } from '../directory/organizations-source.ts'
-import type { PlannedOrganization } from '../directory/plan.ts'
+import type { PlannedOrganization, ProofsOf } from '../directory/plan.ts'
 import { groupPlan, writeGroup } from '../directory/plan.ts'
 import { ChangeRefused } from '../directory/redis/changes.ts'
 import { OutcomeUnknown } from '../directory/redis/writer.ts'
@@ -28,21 +28,26 @@ export function groupsOf(
   return mostRecords === null || records <= AT_ONCE ? [planned] : groupPlan(planned)
 }
 
+/** Where it is written and shown, and whose word counts for the proofs of domains. */
+interface Carrying {
+  readonly editor: DirectoryEditor
+  readonly progress: Progress
+  readonly proofsOf: ProofsOf
+}
+
 /**
  * @param source the file
  * @param planned everything that changes
- * @param editor the directory
- * @param progress where it is shown
+ * @param carrying where it is written and shown
  * @returns what was written last, null when nothing was
  * @throws CommandFailed with how much of it was done
  */
 export async function carryOut(
   source: OrganizationsSource,
   planned: readonly PlannedOrganization[],
-  editor: DirectoryEditor,
-  progress: Progress,
+  carrying: Carrying,
 ): Promise<EditWritten | null> {
-  const work = new Work(editor, planned, progress)
+  const work = new Work(planned, carrying)
   try {
     await work.removals()
     for await (const { organization } of source.organizations()) await work.arrived(organization)
@@ -54,7 +59,7 @@ export async function carryOut(
         : `${work.done} of ${planned.length} organisations were changed, the others are as they were; run it again`
     throw new CommandFailed(error instanceof OutcomeUnknown ? error.message : `${messageOf(error)}\n${done}`)
   } finally {
-    progress.done()
+    carrying.progress.done()
   }
 }
 
@@ -63,6 +68,7 @@ class Work {
   done = 0
   readonly #editor: DirectoryEditor
   readonly #progress: Progress
+  readonly #proofsOf: ProofsOf
   readonly #total: number
   readonly #groups: readonly (readonly PlannedOrganization[])[]
   readonly #groupOf = new Map<string, readonly PlannedOrganization[]>()
@@ -71,9 +77,10 @@ class Work {
   #refused: (readonly PlannedOrganization[])[] = []
   #last: EditWritten | null = null
 
-  constructor(editor: DirectoryEditor, planned: readonly PlannedOrganization[], progress: Progress) {
+  constructor(planned: readonly PlannedOrganization[], { editor, progress, proofsOf }: Carrying) {
     this.#editor = editor
     this.#progress = progress
+    this.#proofsOf = proofsOf
     this.#total = planned.length
     this.#groups = groupsOf(planned, editor)
     for (const group of this.#groups) for (const { nameKey: key } of group) this.#groupOf.set(key, group)
@@ -117,7 +124,7 @@ class Work {
   }
 
   async #put(group: readonly PlannedOrganization[]): Promise<void> {
-    const written = await writeGroup(this.#editor, group, this.#held)
+    const written = await writeGroup(this.#editor, group, this.#held, this.#proofsOf)
     const fewest = Math.min(this.#last?.replicas ?? Infinity, written?.replicas ?? Infinity)
     if (written !== null) this.#last = { ...written, replicas: fewest }
     for (const { nameKey: key } of group) this.#held.delete(key)

@@ -39,28 +39,37 @@ function findDomain(
   delegators: ReadonlyMap<string, ReadonlySet<string>>,
   domain: string,
 ): DomainFact {
-  const exact = byName.get(domain)
-  if (exact !== undefined) return { domain, acceptedDomain: exact, uncoveredParent: null }
   const ancestors = ancestorsOf(domain)
-  let nearest: AcceptedDomain | null = null
-  let covering: AcceptedDomain | null = null
+  const { covering, nearest } = recordsFor(byName, domain, ancestors)
+  if (nearest === null) return { domain, acceptedDomain: null, uncoveredParent: null }
+  const { organization } = nearest
+  const isExact = nearest.domainName === domain
+  // matchSubDomains would not bring a delegated name back: the parent is no advice then.
+  const isDelegated = (): boolean =>
+    [domain, ...ancestors].some((name) => delegators.get(name)?.has(organization) === true)
+  if (!isExact && isDelegated()) return { domain, acceptedDomain: null, uncoveredParent: null }
+  const [acceptedDomain = null, ...others] = covering
+  const fact = { domain, acceptedDomain, uncoveredParent: acceptedDomain === null ? nearest : null }
+  return others.length === 0 || isDelegated() ? fact : { ...fact, alternatives: others }
+}
+
+/** The nearest record at or above a name, and those of its organisation that cover the name, the nearest first. */
+function recordsFor(
+  byName: ReadonlyMap<string, AcceptedDomain>,
+  domain: string,
+  ancestors: readonly string[],
+): { nearest: AcceptedDomain | null; covering: AcceptedDomain[] } {
+  const exact = byName.get(domain)
+  let nearest: AcceptedDomain | null = exact ?? null
+  const covering: AcceptedDomain[] = exact === undefined ? [] : [exact]
   for (const ancestor of ancestors) {
     const record = byName.get(ancestor)
     if (record === undefined) continue
     nearest ??= record
     if (record.organization !== nearest.organization) break
-    if (record.matchSubDomains) {
-      covering = record
-      break
-    }
+    if (record.matchSubDomains) covering.push(record)
   }
-  if (nearest === null) return { domain, acceptedDomain: null, uncoveredParent: null }
-  const { organization } = nearest
-  // matchSubDomains would not bring a delegated name back: the parent is no advice then.
-  if ([domain, ...ancestors].some((name) => delegators.get(name)?.has(organization) === true)) {
-    return { domain, acceptedDomain: null, uncoveredParent: null }
-  }
-  return { domain, acceptedDomain: covering, uncoveredParent: covering === null ? nearest : null }
+  return { nearest, covering }
 }
 
 function addDelegator(delegators: Map<string, Set<string>>, name: string, organization: string): void {

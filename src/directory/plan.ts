@@ -33,6 +33,7 @@ const MOST_LINES = 100
  * @param before as it stands, with its revision; null when it is not there
  * @param after as it shall be; null when it shall not be
  * @param store what is registered now
+ * @param proofsOf whose word counts for the proofs of its domains
  * @returns what becomes of it, or null when it is the same
  * @throws DamagedDirectory
  */
@@ -40,11 +41,12 @@ export async function planOrganization(
   before: StoredOrganization | null,
   after: Organization | null,
   store: Pick<DirectoryEditor, 'domains'>,
+  proofsOf: ProofsOf = 'directory',
 ): Promise<PlannedOrganization | null> {
   const stored = before?.organization ?? null
   const named = after ?? stored
   if (named === null) return null
-  const change = { before: stored, after: after === null ? null : withProofs(after, stored) }
+  const change = { before: stored, after: after === null ? null : withProofs(after, stored, proofsOf) }
   const domains = domainDifference(change)
   const connectors = connectorDifference(change)
   const itself = isOtherwiseItself(change) ? 1 : 0
@@ -129,20 +131,29 @@ export function takenElsewhere(planned: readonly PlannedOrganization[]): string[
   )
 }
 
+/** Whose word counts for the proofs of domains: the directory's, or, when a backup is restored, the file's. */
+export type ProofsOf = 'directory' | 'file'
+
 /**
- * That a domain was proven is for `domain verify` to say: a file that does not mention it takes nothing away.
+ * That a domain was proven is for `domain verify` to say: a file neither takes a proof away nor makes one. Else whoever
+ * writes the file of an organisation could declare gmail.com its own.
  * @param after an organisation as it shall be
  * @param before as it is
- * @returns it, with the proofs of domains that it keeps
+ * @param proofsOf whose word counts
+ * @returns it, with the proofs that count
  */
-export function withProofs(after: Organization, before: Organization | null): Organization {
+export function withProofs(
+  after: Organization,
+  before: Organization | null,
+  proofsOf: ProofsOf = 'directory',
+): Organization {
   const proofs = new Map(before?.acceptedDomains.map(({ domainName, proof }) => [domainName, proof ?? null]))
   return {
     ...after,
-    acceptedDomains: after.acceptedDomains.map((domain) => ({
-      ...domain,
-      proof: domain.proof ?? proofs.get(domain.domainName) ?? null,
-    })),
+    acceptedDomains: after.acceptedDomains.map((domain) => {
+      const known = proofs.get(domain.domainName) ?? null
+      return { ...domain, proof: proofsOf === 'file' ? (domain.proof ?? known) : known }
+    }),
   }
 }
 
@@ -163,6 +174,7 @@ function unite(
  * @param editor the directory
  * @param group organisations that change at once
  * @param organizations them as they shall be, by `nameKey`
+ * @param proofsOf whose word counts for the proofs of their domains
  * @returns what was written
  * @throws as `DirectoryEditor.replace`
  */
@@ -170,12 +182,14 @@ export async function writeGroup(
   editor: DirectoryEditor,
   group: readonly PlannedOrganization[],
   organizations: ReadonlyMap<string, Organization>,
+  proofsOf: ProofsOf = 'directory',
 ): Promise<EditWritten | null> {
   const wanted: WantedOrganization[] = []
   for (const { nameKey: key, kind, expected } of group) {
     const organization = kind === 'removed' ? undefined : organizations.get(key)
     const before = organization === undefined ? null : await editor.read(key)
-    const after = organization === undefined ? null : withProofs(organization, before?.organization ?? null)
+    const after =
+      organization === undefined ? null : withProofs(organization, before?.organization ?? null, proofsOf)
     wanted.push({ nameKey: key, after, expected })
   }
   return editor.replace(wanted)

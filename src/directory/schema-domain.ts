@@ -44,7 +44,7 @@ export function readDomain(reader: YamlReader, node: YamlNode, organization: str
     sendingFromDomainDisabled: reader.flag(fields, 'sendingFromDomainDisabled', false),
     pendingRemoval: reader.flag(fields, 'pendingRemoval', false),
     delegatedSubDomains: readDelegated(reader, fields.get('delegatedSubDomains'), domainName),
-    proof: readProof(reader, fields.get('proof')),
+    proof: readProof(reader, fields.get('proof'), domainName),
   }
   return domainName === null ? null : { organization, domainName, ...rest }
 }

@@ -1,7 +1,7 @@
 /** What `connectorctl domain verify` keeps with an accepted domain. */
 
 import type { DomainProof } from '../policy/types.ts'
-import { normalizeDomain } from '../text/domain-name.ts'
+import { ancestorsOf, normalizeDomain } from '../text/domain-name.ts'
 import { parseInstant } from './schema-report-only.ts'
 import type { Field, Fields, YamlReader } from './yaml-reader.ts'
 import { quoted } from './yaml-reader.ts'
@@ -13,9 +13,14 @@ const MEND = 'leave it as connectorctl domain verify wrote it, or remove proof a
 /**
  * @param reader where problems are reported
  * @param field the field `proof`
+ * @param domainName the accepted domain: only a record under it or above it proves it
  * @returns the proof; null when there is none, or after a report
  */
-export function readProof(reader: YamlReader, field: Field | undefined): DomainProof | null {
+export function readProof(
+  reader: YamlReader,
+  field: Field | undefined,
+  domainName: string | null,
+): DomainProof | null {
   if (field === undefined || reader.isNothing(field.value)) return null
   const fields = reader.fields(field.value, 'proof', KNOWN)
   if (fields === null) return null
@@ -26,7 +31,19 @@ export function readProof(reader: YamlReader, field: Field | undefined): DomainP
     lostAt: readText(reader, fields, 'lostAt', parseInstant),
     countsUntil: readText(reader, fields, 'countsUntil', parseInstant),
   }
+  if (proof.domain !== null && domainName !== null && !proves(proof.domain, domainName)) {
+    reader.error(field.value, `a record of ${proof.domain} proves nothing about ${domainName}`, MEND)
+    return null
+  }
+  if (proof.provenAt !== null && (proof.token === null || proof.domain === null)) {
+    reader.error(field.value, 'provenAt of a proof says nothing without its token and its domain', MEND)
+    return null
+  }
   return Object.values(proof).every((value) => value === null) ? null : proof
+}
+
+function proves(domain: string, domainName: string): boolean {
+  return domain === domainName || ancestorsOf(domainName).includes(domain)
 }
 
 function readText(

@@ -8,6 +8,7 @@ import type { ReasonCode } from './reasons.ts'
 import { explainReason } from './reasons.ts'
 import { describe, describeDomain, describePeer } from './describe.ts'
 import type {
+  AcceptedDomain,
   Attribution,
   DomainFact,
   Fact,
@@ -184,12 +185,25 @@ function refuseDisabledSender(facts: DecisionFacts, note: Note): Decision | null
     // Without a connector it is denied whatever the sender is.
     return strangerForCertain(facts) ? null : conclude(facts, 'directory-unavailable')
   }
-  if (senderDomain.acceptedDomain?.sendingFromDomainDisabled !== true) {
+  const { acceptedDomain } = senderDomain
+  const records = [acceptedDomain, ownUnproven(facts.attribution)]
+  const barred = records.find((record) => record?.sendingFromDomainDisabled === true) ?? null
+  if (barred === null) {
     note('yes', () => `${sender.domain} is not barred from sending`)
     return null
   }
-  note('no', () => `${senderDomain.acceptedDomain?.domainName ?? ''} has sendingFromDomainDisabled`)
+  note('no', () => `${barred.domainName} has sendingFromDomainDisabled`)
   return conclude(facts, 'sending-disabled')
+}
+
+/**
+ * What an organisation closes for its own servers stays closed while a proof is missing or lost; whoever claims a domain
+ * of somebody else bars nobody.
+ */
+function ownUnproven({ matched, senderDomain }: Attribution): AcceptedDomain | null {
+  if (matched === null || senderDomain === null || isUnknown(senderDomain)) return null
+  const { unproven } = senderDomain
+  return unproven?.organization === matched.connector.organization ? unproven : null
 }
 
 function strangerForCertain({ attribution, relayingRespected }: DecisionFacts): boolean {

@@ -22,7 +22,7 @@ export function describe(candidate: Candidate | WeighedCandidate | null): string
  */
 export function describeDomain(fact: DomainFact): string {
   const { domain, acceptedDomain, uncoveredParent, unproven } = fact
-  if (unproven !== undefined) {
+  if (unproven !== undefined && acceptedDomain === null) {
     return `${domain} is registered with ${unproven.organization}, but counts for nothing until that is proven to own ${unproven.domainName}`
   }
   if (acceptedDomain === null) {

@@ -32,10 +32,13 @@ export function isProven({ proof = null }: Pick<AcceptedDomain, 'proof'>, now: s
  */
 export function counting(fact: Fact<DomainFact>, { now, requireDomainProof }: Terms): Fact<DomainFact> {
   if (!requireDomainProof || isUnknown(fact)) return fact
-  const { acceptedDomain, domain, uncoveredParent } = fact
-  const parent = uncoveredParent !== null && isProven(uncoveredParent, now) ? uncoveredParent : null
-  if (acceptedDomain === null || isProven(acceptedDomain, now)) {
-    return parent === uncoveredParent ? fact : { ...fact, uncoveredParent: parent }
+  const { acceptedDomain, alternatives = [], domain, uncoveredParent } = fact
+  if (acceptedDomain === null) {
+    const isOwned = uncoveredParent === null || isProven(uncoveredParent, now)
+    return isOwned ? fact : { ...fact, uncoveredParent: null }
   }
-  return { domain, acceptedDomain: null, uncoveredParent: parent, unproven: acceptedDomain }
+  if (isProven(acceptedDomain, now)) return fact
+  // A sub-domain that was registered beside its proven parent takes nothing away from that.
+  const above = alternatives.find((record) => isProven(record, now)) ?? null
+  return { domain, acceptedDomain: above, uncoveredParent: null, unproven: acceptedDomain }
 }

@@ -43,13 +43,15 @@ export interface DomainProof {
  * `acceptedDomain`: the most specific registered domain that covers the name (the name itself, or an ancestor
  * with matchSubDomains), or null. `uncoveredParent`: when nothing covers it, the nearest registered ancestor,
  * which would cover it with matchSubDomains; only advice is made from it. `unproven`: the record that would cover it, but
- * counts for nothing, since its organisation has not shown that it owns the domain (`proof.ts`).
+ * counts for nothing, since its organisation has not shown that it owns the domain (`proof.ts`). `alternatives`: records of
+ * the same organisation further up that cover the name as well, the nearest first: they count where the first does not.
  */
 export interface DomainFact {
   readonly domain: string
   readonly acceptedDomain: AcceptedDomain | null
   readonly uncoveredParent: AcceptedDomain | null
   readonly unproven?: AcceptedDomain
+  readonly alternatives?: readonly AcceptedDomain[]
 }
 
 /** A fact that could not be looked up: never read as "not found" (rule 7). */

@@ -129,6 +129,32 @@ describe('apply and export', () => {
     },
   )
 
+  onBothStores(
+    'take no word of a file for who owns a domain, unless it is said to be a backup',
+    BEFORE,
+    async (t, stored) => {
+      const lost =
+        '{token: t, domain: contoso.com, provenAt: 2026-11-01T00:00:00.000Z, lostAt: 2026-11-02T00:00:00.000Z}'
+      const claims = `organizations:
+  - name: contoso
+    acceptedDomains:
+      - domainName: contoso.com
+        proof: ${lost}
+  - name: evil
+    acceptedDomains:
+      - domainName: gmail.example
+        proof: {token: mine, domain: gmail.example, provenAt: 2026-11-01T00:00:00.000Z}
+`
+      const path = await file(t, claims)
+      assert.equal((await stored.ctl('apply', path, '--yes')).code, 0)
+      const ours = await exported(stored)
+      assert.match(ours, /provenAt: 2026-11-01/)
+      assert.doesNotMatch(ours, /lostAt|token: mine/)
+      assert.equal((await stored.ctl('apply', path, '--yes', '--with-proofs')).code, 0)
+      assert.match(await exported(stored), /lostAt: 2026-11-02[\s\S]+token: mine/)
+    },
+  )
+
   onBothStores('refuse what is registered elsewhere, and change nothing', BEFORE, async (t, stored) => {
     const before = await exported(stored)
     const path = await file(

@@ -23,7 +23,7 @@ import { messageOf, ROWS, TIES, WORLD } from '../support/relay-rule-table.ts'
 import { atEnd } from '../support/smarthost.ts'
 
 /** A table that shrinks shows less, and nobody would notice. */
-const FEWEST_ROWS = 104
+const FEWEST_ROWS = 107
 
 const LOG = { info: () => undefined, warn: () => undefined, error: () => undefined }
 const FORGETFUL = { read: () => null, write: () => undefined }
@@ -117,7 +117,7 @@ describe('the relay rule asked of a store', () => {
   it('decides from Redis, filled from that file by apply, as the table says, asked anew or remembered', async (t) => {
     if (!hasPrograms(t, REDIS_SERVER)) return
     const redis = await startRedis(t)
-    await applied(await makeNode(t, redis), await file(t, asFile(WORLD)))
+    await applied(await makeNode(t, redis), await file(t, asFile(WORLD)), '--with-proofs')
     await t.test('asked anew', async (t) => askRows(t, await fromRedis(t, redis, { ttlMilliseconds: 0 })))
     const remembering = await fromRedis(t, redis, { ttlMilliseconds: 60_000 })
     for (const row of ROWS) await decideFrom(remembering, messageOf(row))

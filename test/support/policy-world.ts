@@ -56,6 +56,10 @@ export function domain(
     pendingRemoval: false,
     delegatedSubDomains: [],
     ...more,
+    // Found under the domain itself, where nothing else is said.
+    ...((more.proof?.provenAt ?? null) === null
+      ? {}
+      : { proof: proof({ ...more.proof, domain: more.proof?.domain ?? domainName }) }),
   }
 }
 
@@ -78,16 +82,25 @@ export function connector(
 /** The straightforward reading of DomainFact, to compare the indexed directory with. */
 export function factOf(world: World, name: string): DomainFact {
   const labels = name.split('.')
-  let acceptedDomain: AcceptedDomain | null = null
+  const covering: AcceptedDomain[] = []
+  let owner: string | null = null
   let uncoveredParent: AcceptedDomain | null = null
-  for (let depth = 0; depth < labels.length && acceptedDomain === null; depth++) {
+  for (let depth = 0; depth < labels.length; depth++) {
     const ancestor = labels.slice(depth).join('.')
     const record = world.domains.find(({ domainName }) => domainName === ancestor)
     if (record === undefined) continue
-    if (depth === 0 || record.matchSubDomains) acceptedDomain = record
+    if (covering.length > 0 && record.organization !== owner) break
+    owner = record.organization
+    if (depth === 0 || record.matchSubDomains) covering.push(record)
     else uncoveredParent ??= record
   }
-  return { domain: name, acceptedDomain, uncoveredParent: acceptedDomain === null ? uncoveredParent : null }
+  const [acceptedDomain = null, ...alternatives] = covering
+  return {
+    domain: name,
+    acceptedDomain,
+    uncoveredParent: acceptedDomain === null ? uncoveredParent : null,
+    ...(alternatives.length === 0 ? {} : { alternatives }),
+  }
 }
 
 export function candidatesFor(

@@ -51,6 +51,6 @@ async function storeOf(
   if (!hasPrograms(t, REDIS_SERVER)) return null
   const redis = await startRedis(t)
   const instance = await makeNode(t, redis)
-  await applied(instance, await file(t, organizations))
+  await applied(instance, await file(t, organizations), '--with-proofs')
   return { store, instance, redis, ctl: bound(instance) }
 }

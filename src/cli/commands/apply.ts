@@ -6,13 +6,13 @@ import type { Organization } from '../../directory/model.ts'
 import { formatProblem, nameKey } from '../../directory/model.ts'
 import { OrganizationsSource, SourceError } from '../../directory/organizations-source.ts'
 import type { DirectoryEditor, EditWritten } from '../../directory/editor.ts'
-import type { PlannedOrganization } from '../../directory/plan.ts'
+import type { PlannedOrganization, ProofsOf } from '../../directory/plan.ts'
 import { planOrganization, takenElsewhere } from '../../directory/plan.ts'
 import { tooLarge } from '../../directory/redis/writer.ts'
 import { quoted } from '../../directory/yaml-reader.ts'
 import { printable } from '../../text/printable.ts'
 import type { CliContext } from '../context.ts'
-import { CommandFailed } from '../errors.ts'
+import { CommandFailed, UsageError } from '../errors.ts'
 import { INSTANCE_OPTION } from '../options.ts'
 import { carryOut, groupsOf } from '../apply-plan.ts'
 import type { OpenEditor } from '../editor.ts'
@@ -26,6 +26,7 @@ interface ApplyOptions {
   readonly dryRun?: boolean
   readonly yes?: boolean
   readonly json?: boolean
+  readonly withProofs?: boolean
 }
 
 /** Lines of a plan that are printed, about; the counts say the rest. */
@@ -49,14 +50,25 @@ export function registerApply(program: Command, context: CliContext): void {
     .option('--prune', 'remove organisations that are not in the file')
     .option('--dry-run', 'show the plan and change nothing')
     .option('--yes', 'do not ask; without a terminal nothing is changed without it')
-    .option('--json', 'print the plan and what became of it as one JSON object')
+    .option(
+      '--with-proofs',
+      'take the proofs of domains from the file, too: for a backup of this directory, and for no other file',
+    )
+    .option('--json', 'print the plan and what became of it as one JSON object; needs --yes or --dry-run')
     .option(...INSTANCE_OPTION)
     .addHelpText('after', EXAMPLES)
     .action(async (file: string, options: ApplyOptions) => {
+      requireAnswer(options)
       await withEditor(options.instance, `apply ${file}${options.prune === true ? ' --prune' : ''}`, (open) =>
         apply(file, options, open, context),
       )
     })
+}
+
+/** Nobody can agree to a plan that was not shown. */
+function requireAnswer({ dryRun, json, yes }: ApplyOptions): void {
+  if (json !== true || yes === true || dryRun === true) return
+  throw new UsageError('--json shows the plan together with what became of it: add --yes or --dry-run')
 }
 
 async function apply(
@@ -65,10 +77,14 @@ async function apply(
   { editor, replicas }: OpenEditor,
   context: CliContext,
 ): Promise<void> {
+  const proofsOf: ProofsOf = options.withProofs === true ? 'file' : 'directory'
   const source = openSource(file)
   const progress = new Progress(context)
   const before = stampOf(file)
-  const planned = await plan(source, options.prune === true, editor, { context, progress })
+  const planned = await plan(source, { prune: options.prune === true, proofsOf }, editor, {
+    context,
+    progress,
+  })
   // Without a directory the nodes defer everything: one without organisations is one.
   const begins = planned.length === 0 && (await editor.isMissing())
   const tell = teller(options.json === true, planned, begins, context)
@@ -83,7 +99,9 @@ async function apply(
   if (options.yes !== true) await requireConsent('Apply it?', context)
   if (stampOf(file) !== before)
     throw new CommandFailed(`${file} changed meanwhile, nothing was: run it again`)
-  const written = begins ? await editor.begin() : await carryOut(source, planned, editor, progress)
+  const written = begins
+    ? await editor.begin()
+    : await carryOut(source, planned, { editor, progress, proofsOf })
   if (written === null) return
   tell.applied(written)
   requireReplicas(written.replicas, replicas)
@@ -154,14 +172,14 @@ function stampOf(file: string): string {
 
 async function plan(
   source: OrganizationsSource,
-  prune: boolean,
+  { prune, proofsOf }: { prune: boolean; proofsOf: ProofsOf },
   editor: DirectoryEditor,
   { context, progress }: { context: CliContext; progress: Progress },
 ): Promise<PlannedOrganization[]> {
   const planned: PlannedOrganization[] = []
   let lines = 0
   const compare = async (key: string, after: Organization | null): Promise<void> => {
-    const item = await planOrganization(await editor.read(key), after, editor)
+    const item = await planOrganization(await editor.read(key), after, editor, proofsOf)
     if (item === null) return
     // Lines that are not shown are not kept.
     planned.push(lines < MOST_LINES ? item : { ...item, lines: [] })

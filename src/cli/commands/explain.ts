@@ -93,7 +93,8 @@ async function explain(options: ExplainOptions, { stderr, stdout }: CliContext):
       const remedies = await remediesOf(instance, settings, directory, one, simulation)
       const other = proposed === null ? null : await simulate(proposed, settings, one.message)
       const diff = other === null ? null : { simulation: other, reply: replyTo(other, settings) }
-      all.push({ asked: one, simulation, reply, remedies, diff })
+      const named = options.instance === INSTANCE_OPTION[2] ? null : options.instance
+      all.push({ asked: one, simulation, reply, remedies, diff, instance: named })
     }
     return all
   })
@@ -161,12 +162,12 @@ async function onlyName(names: AsyncIterable<string>): Promise<string | null> {
   return only
 }
 
-function asJson({ asked, diff, remedies, reply, simulation }: Told): string {
+function asJson({ asked, diff, instance, remedies, reply, simulation }: Told): string {
   const told = {
     ...decisionAsJson({ reply, simulation }),
     remedies: remedies.map((remedy) => ({
       changes: remedy.changes.map(({ what }) => what),
-      commands: commandsOf(remedy),
+      commands: commandsOf(remedy, instance),
       outcome: remedy.decision.outcome,
       reason: remedy.decision.reason,
     })),

@@ -78,12 +78,14 @@ function recordsIn(file: string): JournalRecord[] {
 }
 
 function recordedMessage(record: JournalRecord): Asked {
-  const { peer, recipient, sender } = record
+  const { peer, reason, recipient, sender } = record
   return {
     message: {
       peer: givenPeer(normalizeAddress(peer.address), certificateIn(record)),
       sender: senderOf(recordedAddress(sender)),
-      recipient: recipientOf(recordedAddress(recipient)),
+      // The journal keeps the address without its route; that there was one, the reason says.
+      recipient: { ...recipientOf(recordedAddress(recipient)), sourceRoute: reason === 'source-route' },
+      relayingRespected: reason === 'relaying-respected',
     },
     from: sender,
     to: recipient,

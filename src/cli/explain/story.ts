@@ -1,5 +1,6 @@
 /** A decision told the way a person would tell it. */
 
+import type { JournalRecord } from '../../journal/record.ts'
 import type { Decision } from '../../policy/decide.ts'
 import { differencesFromMicrosoft } from '../../policy/describe.ts'
 import { explainReason } from '../../policy/reasons.ts'
@@ -15,6 +16,8 @@ export interface Told {
   readonly simulation: Simulation
   readonly reply: string
   readonly remedies: readonly Remedy[]
+  /** As --instance named it; null for the folder that the command runs in. */
+  readonly instance: string | null
   /** Under a proposed directory, when one was named. */
   readonly diff: Pick<Told, 'simulation' | 'reply'> | null
 }
@@ -32,7 +35,7 @@ const VERBS: Readonly<Record<Decision['outcome'], string>> = {
  * @param told a decision and all that is known about it
  * @returns the story for a person
  */
-export function story({ asked, diff, remedies, reply, simulation }: Told): string {
+export function story({ asked, diff, instance, remedies, reply, simulation }: Told): string {
   const { attribution, decision, steps } = simulation
   const { sentence, advice } = explainReason(decision.reason)
   const shown = steps.filter(({ result }) => result !== 'skipped')
@@ -53,7 +56,7 @@ export function story({ asked, diff, remedies, reply, simulation }: Told): strin
     `Reason:       ${decision.reason}: ${sentence}`,
     `Reply:        ${reply}`,
     ...(advice === '' ? [] : [`To change it: ${advice}`]),
-    ...remedyLines(remedies),
+    ...remedyLines(remedies, instance),
     ...diffLines(simulation, diff),
     ...differencesFromMicrosoft(attribution).map(
       (told) => `Otherwise in Microsoft 365: ${printable(told, 500)}`,
@@ -65,14 +68,25 @@ export function story({ asked, diff, remedies, reply, simulation }: Told): strin
 function recordedLines({ recorded }: Asked, decision: Decision): string[] {
   if (recorded === null) return []
   const { outcome, reason, revision, time } = recorded
-  const same = outcome === decision.outcome && reason === decision.reason
   const then = `${VERBS[outcome]} (${printable(reason)}, directory revision ${printable(revision)})`
+  return [`On ${printable(time)} it was ${then}.`, ...sinceThen(recorded, decision), '']
+}
+
+/** Reasons of a moment, not of the directory. */
+const FAILURES = new Set(['directory-unavailable', 'internal-error'])
+
+function sinceThen({ outcome, peer, reason }: JournalRecord, decision: Decision): string[] {
+  if (outcome === decision.outcome && reason === decision.reason) return ['It would be the same now:']
+  if (FAILURES.has(reason)) return ['It could not be decided at that moment; now:']
+  const hasCertificate = peer.certificate.fingerprint !== null
   return [
-    `On ${printable(time)} it was ${then}.`,
-    same
-      ? 'It would be the same now:'
-      : 'The directory or the settings have changed since; now it is otherwise:',
-    '',
+    'The directory or the settings have changed since; now it is otherwise:',
+    // A connector's own CA may have made the difference, or a name beyond those that are kept.
+    ...(hasCertificate
+      ? [
+          '(or it cannot be told: the journal keeps the verdict on a certificate and 20 of its names, not itself)',
+        ]
+      : []),
   ]
 }
 
@@ -101,22 +115,26 @@ function lineOf({ detail, result, rule }: Step): string {
 
 /**
  * @param remedy what lets the mail through
+ * @param instance as --instance named it; null for the folder that the command runs in
  * @returns the commands that make it, for a shell
  */
-export function commandsOf({ changes }: Remedy): string[] {
+export function commandsOf({ changes }: Remedy, instance: string | null): string[] {
+  const where = instance === null ? [] : ['--instance', instance]
   return changes.flatMap(({ command }) =>
-    command === null ? [] : [`connectorctl ${command.map((word) => shellWord(word)).join(' ')}`],
+    command === null
+      ? []
+      : [`connectorctl ${[...command, ...where].map((word) => shellWord(word)).join(' ')}`],
   )
 }
 
-function remedyLines(remedies: readonly Remedy[]): string[] {
+function remedyLines(remedies: readonly Remedy[], instance: string | null): string[] {
   if (remedies.length === 0) return []
   return [
     '',
     'What would let it through, each tried on this message, the smallest first:',
     ...remedies.flatMap((remedy, index) => [
       `  ${index + 1}. ${remedy.changes.map(({ what }) => printable(what, 300)).join('; and ')} (${remedy.decision.reason})`,
-      ...commandsOf(remedy).map((command) => `       ${command}`),
+      ...commandsOf(remedy, instance).map((command) => `       ${command}`),
     ]),
   ]
 }
