@@ -92,7 +92,7 @@ function misplaced(found: string, { domain, record }: ProofResult): string {
  * @param failure that a server could not be asked
  * @returns one line that is safe to print
  */
-export function describeFailure({ detail, server, why }: ServerFailure): string {
+function describeFailure({ detail, server, why }: ServerFailure): string {
   const who = server === '' ? '' : `${printable(server)}: `
   return `${who}${printable(detail)} (${why})`
 }

@@ -11,6 +11,7 @@ import type { Settings } from '../instance/settings.ts'
 import { readSettings } from '../instance/settings.ts'
 import { openDirectory } from '../instance/store.ts'
 import { openTrust } from '../instance/live-trust.ts'
+import { watchFiles } from '../instance/watch-files.ts'
 import type { ExpiringCertificates } from '../journal/expiring.ts'
 import { openExpiring } from '../journal/expiring.ts'
 import type { Journal } from '../journal/writer.ts'
@@ -74,9 +75,13 @@ export async function openService(
   })
   let inForce = settings
   const trust = openTrust({ instance, settings: () => inForce, log })
-  watchSettings(plugin, () => {
-    inForce = reread(plugin, instance, inForce)
-    trust.reload()
+  // Not Haraka's own watch: that waits 5 seconds after the last change, and a change shall count within one.
+  const watch = watchFiles({
+    files: () => [join(instance, 'config', 'connectors.ini')],
+    changed: () => {
+      inForce = reread(plugin, instance, inForce)
+      trust.reload()
+    },
   })
   // The last decisions are written also when Haraka ends by process.exit().
   process.once('exit', () => {
@@ -91,20 +96,13 @@ export async function openService(
     trust: () => trust.sets(),
     isProxy: (address) => haraka.netUtils.is_haproxy_allowed(address),
     close: async () => {
+      watch.close()
       journal.close()
       trust.close()
       await directory.close()
     },
   }
   return shared
-}
-
-/** Haraka's own watch of the config folder. */
-function watchSettings(plugin: Plugin, changed: () => void): void {
-  const { config } = plugin as unknown as {
-    config: { get(name: string, type: string, changed: () => void): unknown }
-  }
-  config.get('connectors.ini', 'ini', changed)
 }
 
 function reread(plugin: Plugin, instance: string, inForce: Settings): Settings {

@@ -13,6 +13,7 @@ import { printable } from '../text/printable.ts'
 import { formatEndpoint, isLoopback } from './endpoint.ts'
 import type { HarakaConfig } from './haraka-config.ts'
 import { readHarakaConfig } from './haraka-config.ts'
+import { checkProofs } from './check-proof.ts'
 import { DEMO_CA } from './prepare.ts'
 import { readRedisSettings } from './redis-settings.ts'
 import type { Settings } from './settings.ts'
@@ -79,6 +80,7 @@ export function checkInstance(instance: string): CheckResult {
   checkWidening(settings, haraka, report)
   checkRoutes(settings, directory.organizations, report)
   if (store === 'redis') checkBesideRedis(instance, haraka, report)
+  else problems.push(...checkProofs(instance, settings.relay, directory.organizations))
   for (const certificate of readExpiring(join(instance, 'data', 'expiring'), Date.now())) {
     report(
       'warning',

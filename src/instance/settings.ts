@@ -6,6 +6,8 @@ import type { Limits } from '../certificate/limits.ts'
 import { DEFAULT_LIMITS } from '../certificate/limits.ts'
 import type { Purpose } from '../certificate/verifier.ts'
 import type { Problem } from '../directory/model.ts'
+import type { NameServer } from '../dns/server.ts'
+import { parseNameServer } from '../dns/server.ts'
 import { REASONS } from '../policy/reasons.ts'
 import { normalizeDomain } from '../text/domain-name.ts'
 import { printable } from '../text/printable.ts'
@@ -90,6 +92,21 @@ const SCHEMA = z.object({
         return z.NEVER
       }),
   }),
+  domains: z.object({
+    resolver: z
+      .string()
+      .optional()
+      .transform((text, context) => {
+        if (text === undefined || text === '') return null
+        const server = parseNameServer(text)
+        if (server !== null) return server
+        context.addIssue({
+          code: 'custom',
+          message: `"${printable(text)}" is no address of a name server|write e.g. 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:53`,
+        })
+        return z.NEVER
+      }),
+  }),
   replies: z.object({
     tenant_attribution: line('TenantAttribution; Relay Access Denied'),
     attr36: line('Relay Access Denied ATTR36. For more details please refer to:'),
@@ -122,6 +139,8 @@ export interface Settings {
     readonly requireDomainProof: boolean
     readonly postmaster: string | null
   }
+  /** Whom `domain verify` believes about records in the DNS; null for the authoritative servers. */
+  readonly domains: { readonly resolver: NameServer | null }
   readonly replies: { readonly tenantAttribution: string; readonly attr36: string; readonly helpUrl: string }
   readonly outbound: { readonly smartHost: Endpoint | null }
   readonly message: { readonly maxReceived: number }
@@ -202,6 +221,7 @@ function toSettings(data: z.infer<typeof SCHEMA>): Settings {
       requireDomainProof: data.relay.require_domain_proof,
       postmaster: data.relay.postmaster,
     },
+    domains: data.domains,
     replies: {
       tenantAttribution: data.replies.tenant_attribution,
       attr36: data.replies.attr36,

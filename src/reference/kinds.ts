@@ -44,6 +44,7 @@ const COMPLAINTS: readonly (readonly [pattern: RegExp, kind: string])[] = [
   [/is no list of HOST:PORT/, 'a list of HOST:PORT'],
   [/is no HOST:PORT/, 'HOST:PORT'],
   [/is no mail address/, 'a mail address'],
+  [/is no address of a name server/, 'ADDR or ADDR:PORT'],
   [/which is missing/, 'a file'],
   [/cannot be part of a key.*use (.*)$/, '$1'],
   [/write one or more of (.*)$/, 'one or more of $1'],

@@ -42,6 +42,7 @@ describe('connectors.ini', () => {
       'relay.respect_relaying',
       'relay.require_domain_proof',
       'relay.postmaster',
+      'domains.resolver',
       'replies.tenant_attribution',
       'replies.attr36',
       'replies.help_url',
@@ -71,6 +72,8 @@ describe('connectors.ini', () => {
         'accept_inbound = No',
         'respect_relaying = TRUE',
         'postmaster = Admin@CONTOSO.com',
+        '[domains]',
+        'resolver = [2001:db8::53]:5353',
         '[outbound]',
         'smart_host = [2001:DB8::1]:2525',
         '[journal]',
@@ -86,6 +89,7 @@ describe('connectors.ini', () => {
       requireDomainProof: false,
       postmaster: 'Admin@contoso.com',
     })
+    assert.deepEqual(settings.domains.resolver, { address: '2001:db8::53', port: 5353 })
     assert.deepEqual(settings.outbound.smartHost, { host: '2001:db8::1', port: 2525 })
     assert.deepEqual(settings.journal, { maxBytes: 2_000_000, maxDays: 7 })
   })
@@ -118,6 +122,10 @@ describe('connectors.ini', () => {
     [
       `[replies]\nhelp_url = https://contoso.com/${'x'.repeat(600)}`,
       /makes a reply of more than 512 octets \(shorten it by \d+ characters\)/,
+    ],
+    [
+      '[domains]\nresolver = dns.contoso.com',
+      /"dns\.contoso\.com" is no address of a name server \(write e\.g\. 192\.0\.2\.53, /,
     ],
     ['[demonstration]\nsink = 192.0.2.1:2526', /sink 192\.0\.2\.1 is not on loopback/],
     ['[relay]\njust words', /ini:2:1: error: this line is no setting/],

@@ -12,8 +12,14 @@ import { checkBridges, checkRedis } from '../../instance/check-directory.ts'
 import { REDIS_FILE } from '../../instance/redis-settings.ts'
 import type { Settings } from '../../instance/settings.ts'
 import { redisSettingsOf } from '../../instance/store.ts'
+import { termsNow } from '../../relaying/terms.ts'
 import { requireInstance, withDirectory } from '../instance.ts'
 import { INSTANCE_OPTION } from '../options.ts'
+
+const EXAMPLES = `
+Examples:
+  connectorctl check
+  connectorctl check --instance /srv/smarthost --json | jq '.[] | select(.severity == "error")'`
 
 /**
  * @param program the program to add the command to
@@ -25,6 +31,7 @@ export function registerCheck(program: Command, context: CliContext): void {
     .description('check settings and directory without starting; exit code 1 when there are errors')
     .option('--json', 'print every problem as one JSON array')
     .option(...INSTANCE_OPTION)
+    .addHelpText('after', EXAMPLES)
     .action(async (options: { instance: string; json?: boolean }) => {
       await check(resolve(options.instance), options.json === true, context)
     })
@@ -54,6 +61,13 @@ async function ask(instance: string, settings: Settings): Promise<{ problems: Pr
   try {
     return await withDirectory(instance, settings, async (directory) => {
       problems.push(...(await checkBridges(directory)))
+      if (settings.directory.store === 'redis') {
+        const { checkProofsInRedis } = await import('../../instance/check-proof-redis.ts')
+        const counts = directory.summary()
+        problems.push(
+          ...(await checkProofsInRedis(redisSettingsOf(instance), termsNow(settings.relay), counts)),
+        )
+      }
       return { problems, what: describe(directory) }
     })
   } catch (error) {

@@ -15,10 +15,16 @@ import { redisSettingsOf } from '../../instance/store.ts'
 import { prepareInstance } from '../../instance/prepare.ts'
 import type { Sink } from '../../instance/sink.ts'
 import { startSink } from '../../instance/sink.ts'
+import { lookDaily } from '../../proof/periodic.ts'
 import type { CliContext } from '../context.ts'
 import { CommandFailed } from '../errors.ts'
 import { INSTANCE_OPTION } from '../options.ts'
 import { messageOf } from '../../text/message-of.ts'
+
+const EXAMPLES = `
+Examples:
+  connectorctl start
+  connectorctl start --instance /srv/smarthost`
 
 /**
  * @param program the program to add the command to
@@ -29,6 +35,7 @@ export function registerStart(program: Command, context: CliContext): void {
     .command('start')
     .description('prepare the instance when it is new and run the smarthost in the foreground')
     .option(...INSTANCE_OPTION)
+    .addHelpText('after', EXAMPLES)
     .action(async (options: { instance: string }) => {
       await start(resolve(options.instance), context)
     })
@@ -72,6 +79,8 @@ function runInForeground(
   runHaraka(instance, worker, {
     ready: () => {
       stdout.write(banner(instance, result))
+      const connectorctl = fileURLToPath(new URL('../../../bin/connectorctl.js', import.meta.url))
+      lookDaily({ instance, connectorctl, log: (line) => stdout.write(`${line}\n`) })
     },
     failed: (why) => {
       stderr.write(`connectorctl: ${why}\n`)

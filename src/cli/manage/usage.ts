@@ -4,10 +4,13 @@ import { statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { JournalCoverage } from '../../journal/coverage.ts'
-import type { Use, UsageReport, Uses } from '../../journal/usage.ts'
+import { gapText } from '../../journal/coverage.ts'
+import { goneText } from '../../journal/gone.ts'
+import type { Counted, Use, UsageReport, Uses } from '../../journal/usage.ts'
 import { countUsage } from '../../journal/usage.ts'
 import { printable } from '../../text/printable.ts'
 import type { CliContext } from '../context.ts'
+import { withEditor } from '../editor.ts'
 import { CommandFailed } from '../errors.ts'
 import { Progress } from '../terminal.ts'
 import type { Options } from './flags.ts'
@@ -36,13 +39,26 @@ export function addJournalOption(command: Command): void {
  * @param uses what is looked for
  * @param context where progress is shown
  * @returns the traffic of the last seven days
+ * @throws CommandFailed when a journal or the directory cannot be read
  */
 export async function recentUsage(
+  instance: string,
+  options: Options,
+  uses: Uses,
+  context: CliContext,
+): Promise<UsageReport> {
+  const counted = await countRecent(instance, options, uses, context)
+  if (counted.settled !== null) return counted.settled
+  // What is renamed while the journal is read is seen as well: the directory is asked after it.
+  return withEditor(instance, 'usage', ({ editor }) => counted.settle(editor))
+}
+
+async function countRecent(
   instance: string,
   { journal }: Options,
   uses: Uses,
   context: CliContext,
-): Promise<UsageReport> {
+): Promise<Counted> {
   const named: readonly unknown[] = Array.isArray(journal) ? journal : []
   const until = new Date()
   const since = new Date(until.getTime() - DAYS * 86_400_000)
@@ -80,7 +96,7 @@ function folderOf(directory: string): string {
  * @returns lines for people: the traffic, what is not known, and what was read
  */
 export function usageLines(report: UsageReport, uses: readonly Use[]): string[] {
-  const { gaps, nodes, usage } = report
+  const { nodes, usage } = report
   const used = USES.flatMap(([use, what]) => {
     const found = usage.get(use)
     if (!uses.includes(use) || found === undefined) return []
@@ -90,9 +106,10 @@ export function usageLines(report: UsageReport, uses: readonly Use[]): string[] 
       `${what}: ${recipients(found.decisions)} (${outcomes}), the last at ${found.last ?? ''}, from ${from}`,
     ]
   })
-  const silent = gaps.length === 0 ? `not used in the last ${DAYS} days` : 'no use is known'
+  const unknown = unknownLines(report)
+  const silent = unknown.length === 0 ? `not used in the last ${DAYS} days` : 'no use is known'
   const read = nodes.map((node) => readLine(node, report))
-  return [...(used.length === 0 ? [silent] : used), ...gapLines(report), ...read]
+  return [...(used.length === 0 ? [silent] : used), ...unknown, ...read]
 }
 
 /** The period that was really read: the instance's own journal goes on until now, a copy to its last decision. */
@@ -100,8 +117,16 @@ function readLine(node: JournalCoverage, { nodes, since, until }: UsageReport): 
   const { completeSince, damaged, directory, latest, records } = node
   const where = printable(directory, 200)
   if (completeSince === null || latest === null) return `read: ${where}, which holds nothing`
-  const [from, to] = [completeSince > since ? completeSince : since, node === nodes[0] ? until : latest]
+  const from = completeSince > since ? completeSince : since
+  const to = node === nodes[0] ? until : latest
   const lines = damaged > 0 ? `, ${damaged} damaged lines` : ''
+  if (to < from) {
+    const what =
+      latest < since
+        ? `which ends before the period, at ${latest}`
+        : `which is whole only from ${completeSince} on`
+    return `read: ${where}, ${what}, ${records} decisions${lines}`
+  }
   return `read: ${where} from ${from} to ${to}, ${records} decisions${lines}`
 }
 
@@ -109,26 +134,20 @@ function recipients(count: number): string {
   return `${count} ${count === 1 ? 'recipient' : 'recipients'}`
 }
 
-function gapLines({ gaps }: UsageReport): string[] {
-  return gaps.map(({ directory, kind, time }) => {
-    const where = printable(directory, 200)
-    if (kind === 'nothing') return `unknown: there is no decision in ${where}`
-    return kind === 'before'
-      ? `unknown before ${time} in ${where}`
-      : `unknown after ${time} in ${where}: the copy ends there`
-  })
+function unknownLines({ gaps, gone }: UsageReport): string[] {
+  return [...gaps.map((gap) => gapText(gap)), ...(gone === null ? [] : [goneText(gone)])]
 }
 
 /**
  * @param report what was counted
  * @param options --force goes on where it is not known
- * @throws CommandFailed when the journals do not cover the seven days
+ * @throws CommandFailed when the journals do not cover the seven days, or name connectors that are gone
  */
 export function requireCovered(report: UsageReport, { force }: Options): void {
-  const gaps = gapLines(report)
-  if (gaps.length === 0 || force === true) return
+  const unknown = unknownLines(report)
+  if (unknown.length === 0 || force === true) return
   throw new CommandFailed(
-    `nothing was changed: what used it in the last ${DAYS} days is not known (${gaps.join('; ')}); add --force to remove it all the same`,
+    `nothing was changed: what used it in the last ${DAYS} days is not known (${unknown.join('; ')}); add --force to remove it all the same`,
   )
 }
 
@@ -136,12 +155,12 @@ export function requireCovered(report: UsageReport, { force }: Options): void {
  * @param report what was counted
  * @returns it for --json
  */
-export function usageJson({ gaps, nodes, since, until, usage }: UsageReport): object {
+export function usageJson({ gaps, gone, nodes, since, until, usage }: UsageReport): object {
   const counts = Object.fromEntries(
     [...usage].map(([use, { addresses, decisions, last, outcomes }]) => [
       use,
       { decisions, outcomes: Object.fromEntries(outcomes), last, addresses },
     ]),
   )
-  return { since, until, covered: gaps.length === 0, gaps, nodes, counts }
+  return { since, until, covered: gaps.length === 0 && gone === null, gaps, gone, nodes, counts }
 }

@@ -35,6 +35,39 @@ export class Keys {
     return `${this.#prefix}audit`
   }
 
+  /** From which tokens of domains are made (`src/proof/`): a string. */
+  get installationId(): string {
+    return `${this.#prefix}installation-id`
+  }
+
+  /** When proofs of domains were last looked at: a string of JSON. */
+  get proofsLookedAt(): string {
+    return `${this.#prefix}proofs-looked-at`
+  }
+
+  /** That a node looks at them just now: a string that ends by itself. */
+  get proofsLooking(): string {
+    return `${this.#prefix}proofs-looking`
+  }
+
+  /** Since when a node requires proof: a string. */
+  get proofRequiredSince(): string {
+    return `${this.#prefix}proof-required-since`
+  }
+
+  /** Keys that stand beside the records: nothing in them follows from what organisations own. */
+  get apart(): readonly string[] {
+    return [
+      this.header,
+      this.changes,
+      this.audit,
+      this.installationId,
+      this.proofsLookedAt,
+      this.proofsLooking,
+      this.proofRequiredSince,
+    ]
+  }
+
   /** Keys of all organisations (`nameKey`): a sorted set without scores. */
   get organizations(): string {
     return `${this.#prefix}organizations`

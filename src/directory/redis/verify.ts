@@ -137,7 +137,7 @@ async function compare(
   mend: Changeset,
   found: (key: string, what: string) => void,
 ): Promise<void> {
-  const apart = new Set([keys.header, keys.changes, keys.audit])
+  const apart = new Set(keys.apart)
   const missing = new Set(wanted.keys())
   for await (const some of keysIn(client, keys)) {
     const records = some.filter((key) => !apart.has(key))
