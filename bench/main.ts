@@ -1,6 +1,7 @@
 /** `npm run bench`: PROOF=short for one round of each. README.md has what the whole run last printed. */
 
 import { measureCertificates } from './certificates.ts'
+import { measureImpacts } from './impact.ts'
 import { measureJournal } from './journal.ts'
 import { measureScale } from './scale.ts'
 import { compareServers } from './servers-compared.ts'
@@ -18,6 +19,7 @@ const PARTS: Readonly<Record<string, () => unknown>> = {
   },
   servers: () => compareServers(short ? 1 : 10, short ? 0.1 : 1, say),
   journal: () => measureJournal(short ? 50_000 : 1_000_000, short ? 1 : 5, say),
+  impact: () => measureImpacts(short ? 50_000 : 1_000_000, short ? 1_000 : 100_000, say),
   scale: () => measureScale(short, say),
   soak: async () => {
     if (!(await soak(short, say))) process.exitCode = 1

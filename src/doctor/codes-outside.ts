@@ -138,7 +138,7 @@ export const OUTSIDE_CODES = [
     code: 'usage-unknown',
     group: 'journal',
     meaning:
-      'The journals do not cover the period that was asked for: what they do not show may have been used before.',
+      'The journals do not cover the period that was asked for, hold damaged lines, or name connectors that are not there any more: what they do not show may have been used.',
     evidence: 'from when on they are complete, and what was not seen since',
     remedy: "Ask for a shorter period (--since), name the other nodes' journals (--journal), or wait.",
   },

@@ -83,10 +83,16 @@ export class DirectoryFacts {
   sharing = 0
   organizations = 0
   readonly #byKey = new Map<string, ConnectorFacts>()
+  readonly #organizations = new Set<string>()
 
   /** @returns the connector that a record of the journal names */
   connector(organization: string, name: string): ConnectorFacts | undefined {
     return this.#byKey.get(keyOf(organization, name))
+  }
+
+  /** @returns whether there is an organisation of that name */
+  hasOrganization(name: string): boolean {
+    return this.#organizations.has(nameKey(name))
   }
 
   /**
@@ -97,6 +103,7 @@ export class DirectoryFacts {
   add(organization: Organization, terms: Terms): OrganizationFacts {
     const { acceptedDomains, inboundConnectors, name } = organization
     this.organizations += 1
+    this.#organizations.add(nameKey(name))
     if (acceptedDomains.length > 0) this.sharing += 1
     for (const domain of acceptedDomains) {
       const sends = !domain.sendingFromDomainDisabled && !domain.pendingRemoval

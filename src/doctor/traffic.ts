@@ -3,10 +3,13 @@
  * where the journals do not cover the period that was asked for.
  */
 
+import { gapText } from '../journal/coverage.ts'
+import { goneText } from '../journal/gone.ts'
 import { isPublic } from './addresses.ts'
 import type { CertificateDomain, ConnectorFacts, DirectoryFacts } from './directory-facts.ts'
 import { describeConnector, isActive } from './directory-facts.ts'
 import type { Report } from './finding.ts'
+import type { GoneNames } from './gone-names.ts'
 import { some } from './organizations.ts'
 import type { Reach } from './reach.ts'
 import type { UsageFacts } from './usage-facts.ts'
@@ -42,28 +45,39 @@ export function checkTraffic(context: TrafficContext, report: Report): void {
   }
   if (quiet.length > 0) {
     const named = some(quiet.map((connector) => describeConnector(connector)))
+    const names = quiet.some(({ organization }) => usage.gone.of(organization) !== null)
+      ? ' under their present names'
+      : ''
     const none =
-      period(usage) === '' ? 'no journal tells how much was refused' : `none was refused ${period(usage)}`
+      period(usage) === ''
+        ? 'no journal tells how much was refused'
+        : `none was refused ${period(usage)}${names}`
     report('info', 'address-connector-loses-mail', `by address only, and ${none}: ${named}`)
   }
   checkUnused(context, report)
 }
 
-function isCovered({ completeSince, since }: UsageFacts): boolean {
-  return completeSince !== null && completeSince <= since
+/** @returns in words, of what time something is known; '' when of none */
+function period({ coverage, gaps, since }: UsageFacts): string {
+  if (coverage.length === 0 || gaps.some(({ kind }) => kind === 'nothing')) return ''
+  const before = gaps.flatMap(({ kind, time }) => (kind === 'before' ? [time] : [])).toSorted()
+  const start = before.at(-1)
+  const others = gaps.filter(({ kind }) => kind !== 'before').map((gap) => ` (${gapText(gap)})`)
+  const known = start === undefined ? `since ${since}` : `since ${start} (before that nothing is known)`
+  return `${known}${others.join('')}`
 }
 
-/** @returns in words, of what time something is known; '' when of none */
-function period(usage: UsageFacts): string {
-  if (isCovered(usage)) return `since ${usage.since}`
-  const { completeSince } = usage
-  return completeSince === null ? '' : `since ${completeSince} (before that nothing is known)`
+/** The same, of one connector: what was decided under a name that is gone may have been its. */
+function periodOf({ organization }: ConnectorFacts, usage: UsageFacts): string {
+  const gone = usage.gone.of(organization)
+  const when = period(usage)
+  return when === '' || gone === null ? when : `${when} (${goneText(gone)})`
 }
 
 /** What neither condition held for, in words. */
-function lost({ traffic }: ConnectorFacts, usage: UsageFacts): string {
-  const { lostForeign, lostNullSender, reportOnly } = traffic
-  const when = period(usage)
+function lost(connector: ConnectorFacts, usage: UsageFacts): string {
+  const { lostForeign, lostNullSender, reportOnly } = connector.traffic
+  const when = periodOf(connector, usage)
   if (lostForeign + lostNullSender === 0) {
     return when === '' ? 'no journal tells how much was refused' : `none was refused ${when}`
   }
@@ -119,7 +133,8 @@ function checkAddressOnly(connector: ConnectorFacts, usage: UsageFacts, report: 
 function checkReportOnly(connector: ConnectorFacts, { now, usage }: TrafficContext, report: Report): void {
   const { reportOnlyUntil: until, traffic } = connector
   if (until === null || until <= now) return
-  const when = period(usage) === '' ? '' : `, ${period(usage)}`
+  const known = periodOf(connector, usage)
+  const when = known === '' ? '' : `, ${known}`
   const isNear = Date.parse(until) - Date.parse(now) < LAST_DAYS * DAY
   report(
     isNear && traffic.reportOnly > 0 ? 'warning' : 'info',
@@ -132,7 +147,8 @@ function checkPublic(connector: ConnectorFacts, usage: UsageFacts, report: Repor
   if (connector.traffic.byAddress > 0) return
   const ranges = connector.ranges.filter((range) => isPublic(range))
   if (ranges.length === 0) return
-  const when = period(usage) === '' ? '' : `, ${period(usage)}`
+  const known = periodOf(connector, usage)
+  const when = known === '' ? '' : `, ${known}`
   report(
     'warning',
     'public-address-unmatched',
@@ -140,28 +156,45 @@ function checkPublic(connector: ConnectorFacts, usage: UsageFacts, report: Repor
   )
 }
 
+/** One that was not seen: a connector, or a domain. */
+interface Quiet {
+  readonly organization: string
+  readonly code: 'connector-unused' | 'domain-unused'
+  readonly subject: string
+}
+
 /** Quiet connectors and domains: unused, or unknown. */
 function checkUnused({ directory, reach, shared, usage }: TrafficContext, report: Report): void {
+  const { gone, goneByCertificate, since } = usage
   const where = usage.coverage.map(({ directory: folder }) => folder).join(', ')
-  const connectors = directory.connectors.filter(
-    (connector) => isActive(connector) && !reach.unreachable.has(connector) && !isUsed(connector),
-  )
-  const domains = [...directory.domains].filter(([, { used }]) => !used)
+  const connectors = directory.connectors
+    .filter((connector) => isActive(connector) && !reach.unreachable.has(connector) && !isUsed(connector))
+    .map((connector): Quiet => ({
+      organization: connector.organization,
+      code: 'connector-unused',
+      subject: describeConnector(connector),
+    }))
+  const domains = [...directory.domains]
+    .filter(([, { used }]) => !used)
+    .map(([name, { organization }]): Quiet => ({
+      organization,
+      code: 'domain-unused',
+      subject: `${name} of ${organization}`,
+    }))
   const gap = whyUnknown(usage, shared)
   if (gap !== null) {
     if (connectors.length + domains.length === 0) return
-    report(
-      'info',
-      'usage-unknown',
-      `${gap}; asked for since ${usage.since}: ${connectors.length} connectors and ${domains.length} domains were not seen in ${where}`,
-    )
+    const counted = `${connectors.length} connectors and ${domains.length} domains were`
+    report('info', 'usage-unknown', `${gap}; asked for since ${since}: ${counted} not seen in ${where}`)
     return
   }
-  const evidence = `nothing since ${usage.since} in ${where}`
-  for (const connector of connectors)
-    report('info', 'connector-unused', `${describeConnector(connector)}: ${evidence}`)
-  for (const [name, { organization }] of domains)
-    report('info', 'domain-unused', `${name} of ${organization}: ${evidence}`)
+  for (const one of [...connectors, ...domains]) {
+    const names: GoneNames = one.code === 'connector-unused' ? gone : goneByCertificate
+    const formerly = names.of(one.organization)
+    const evidence = `nothing since ${since} in ${where}`
+    if (formerly === null) report('info', one.code, `${one.subject}: ${evidence}`)
+    else report('info', 'usage-unknown', `${one.subject}: ${evidence}, but ${goneText(formerly)}`)
+  }
 }
 
 function isUsed({ traffic }: ConnectorFacts): boolean {
@@ -169,10 +202,9 @@ function isUsed({ traffic }: ConnectorFacts): boolean {
 }
 
 /** @returns why what was not seen may have been used all the same; null when it was not used */
-function whyUnknown(usage: UsageFacts, shared: boolean): string | null {
-  if (usage.coverage.length === 0) return 'unknown: no journal could be read'
-  if (usage.completeSince === null) return 'unknown: one of the journals holds nothing'
-  if (!isCovered(usage)) return `unknown before ${usage.completeSince}`
+function whyUnknown({ coverage, gaps }: UsageFacts, shared: boolean): string | null {
+  if (coverage.length === 0) return 'unknown: no journal could be read'
+  if (gaps.length > 0) return gaps.map((gap) => gapText(gap)).join('; ')
   // Nodes that share a directory have a journal each.
-  return shared && usage.coverage.length < 2 ? "unknown: other nodes' journals were not named" : null
+  return shared && coverage.length < 2 ? "unknown: other nodes' journals were not named" : null
 }

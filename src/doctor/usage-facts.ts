@@ -1,19 +1,26 @@
 /** What the journals of a period show of each connector and domain of the directory, counted in one pass. */
 
-import type { JournalCoverage } from '../journal/coverage.ts'
+import type { JournalCoverage, JournalGap } from '../journal/coverage.ts'
+import { gapsOf } from '../journal/coverage.ts'
+import { matchedNames } from '../journal/gone.ts'
 import type { JournalRecord } from '../journal/record.ts'
 import { scanJournal } from '../journal/scan.ts'
 import { withoutWildcard } from '../text/certificate-name.ts'
 import { ancestorsOf, normalizeDomain } from '../text/domain-name.ts'
 import type { ConnectorFacts, DirectoryFacts } from './directory-facts.ts'
+import { GoneNames } from './gone-names.ts'
 
 export interface UsageFacts {
   /** What each folder had to say. */
   readonly coverage: readonly JournalCoverage[]
   /** ISO 8601 in UTC. */
   readonly since: string
-  /** From when on all of them are complete; null when one of them holds nothing. */
-  readonly completeSince: string | null
+  /** Where it is not known what happened since then. */
+  readonly gaps: readonly JournalGap[]
+  /** Decisions for connectors that the directory does not have, which may have been of any that it has. */
+  readonly gone: GoneNames
+  /** Of these, those that were relayed since the certificate's domain is accepted. */
+  readonly goneByCertificate: GoneNames
   /** Records of the period. */
   readonly records: number
   /** The latest time of a record, whatever the period; null without any. */
@@ -22,7 +29,15 @@ export interface UsageFacts {
 
 /** When no journal could be read. */
 export function nothingRead(since: Date): UsageFacts {
-  return { coverage: [], since: since.toISOString(), completeSince: null, records: 0, latest: null }
+  return {
+    coverage: [],
+    since: since.toISOString(),
+    gaps: [],
+    gone: new GoneNames(),
+    goneByCertificate: new GoneNames(),
+    records: 0,
+    latest: null,
+  }
 }
 
 /** Refused since neither condition held, of a peer with a connector. */
@@ -36,7 +51,7 @@ const LOST = new Set([
 ])
 
 /**
- * @param directories journal folders
+ * @param directories journal folders, the instance's own first
  * @param since from when on
  * @param directory the directory, whose connectors and domains are counted in it
  * @param watch told how much is read, and ends it
@@ -49,14 +64,13 @@ export async function countUsage(
   watch: { readonly signal: AbortSignal; readonly progress: (share: number) => void },
 ): Promise<UsageFacts> {
   const scan = scanJournal(directories, { since })
+  const gone = { gone: new GoneNames(), goneByCertificate: new GoneNames() }
   for await (const records of scan.batches) {
     watch.signal.throwIfAborted()
-    for (const record of records) count(record, directory)
+    for (const record of records) count(record, directory, gone)
     watch.progress(scan.share())
   }
   const coverage = scan.coverage()
-  const starts = coverage.map(({ completeSince }) => completeSince)
-  const known = starts.filter((start) => start !== null)
   const latest =
     coverage
       .flatMap((one) => one.latest ?? [])
@@ -65,23 +79,33 @@ export async function countUsage(
   return {
     coverage,
     since: since.toISOString(),
-    completeSince: known.length < starts.length ? null : (known.toSorted().at(-1) ?? null),
+    gaps: gapsOf(coverage, directories[0], since, new Date()),
+    ...gone,
     records: coverage.reduce((sum, { records }) => sum + records, 0),
     latest,
   }
 }
 
-function count(record: JournalRecord, directory: DirectoryFacts): void {
+type Gone = Pick<UsageFacts, 'gone' | 'goneByCertificate'>
+
+function count(record: JournalRecord, directory: DirectoryFacts, gone: Gone): void {
   const { connector: name, organization, outcome, reason, recipient, sender, wouldBe } = record
-  const connector =
-    name === null || organization === null ? undefined : directory.connector(organization, name)
-  if (connector !== undefined) countConnector(record, connector)
   if (outcome === 'deliver') use(directory, domainOf(recipient))
-  if (outcome !== 'relay' || connector === undefined) return
-  if (reason === 'certificate-domain-accepted' && connector.certificateName !== null) {
-    use(directory, withoutWildcard(connector.certificateName))
+  if (name === null || organization === null) return
+  const connector = directory.connector(organization, name)
+  const isByCertificate = outcome === 'relay' && reason === 'certificate-domain-accepted'
+  if (connector === undefined) {
+    if (matchedNames(record) === null) return
+    const isThere = directory.hasOrganization(organization)
+    gone.gone.add(organization, name, isThere)
+    if (isByCertificate) gone.goneByCertificate.add(organization, name, isThere)
+  } else {
+    countConnector(record, connector)
+    const { certificateName } = connector
+    if (isByCertificate && certificateName !== null) use(directory, withoutWildcard(certificateName))
   }
-  if (wouldBe === undefined) use(directory, domainOf(sender))
+  // Domains keep their names, whatever becomes of the connector's.
+  if (outcome === 'relay' && wouldBe === undefined) use(directory, domainOf(sender))
 }
 
 function countConnector({ reason, sender, via, wouldBe }: JournalRecord, { traffic }: ConnectorFacts): void {

@@ -5,6 +5,7 @@
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { printable } from '../text/printable.ts'
 import type { JournalFile } from './journal-files.ts'
 import { isTime } from './parse-record.ts'
 
@@ -18,7 +19,7 @@ export interface JournalCoverage {
   readonly earliest: string | null
   readonly latest: string | null
   /**
-   * From here on nothing was removed: what is not in it did not happen there, up to `latest`, or until now where it is
+   * From here on nothing was removed, nor lost as it could not be written: what is not in it did not happen there, up to `latest`, or until now where it is
    * the journal that a running server writes. Null when there is no record: then nothing is known at all.
    */
   readonly completeSince: string | null
@@ -30,14 +31,67 @@ export interface JournalCoverage {
   readonly damaged: number
 }
 
+/** Where a node's journal does not say what happened in the period. */
+export interface JournalGap {
+  readonly directory: string
+  /**
+   * nothing: it holds no decision at all. before: some of what came before `time` is gone, or could not be written.
+   * after: the copy ends at `time`. damaged: there are lines in it that cannot be read.
+   */
+  readonly kind: 'nothing' | 'before' | 'after' | 'damaged'
+  /** As records have it; '' for `nothing` and `damaged`. */
+  readonly time: string
+}
+
 const DAY = 86_400_000
 
-/** Where the writer notes up to when what it removed had been written. */
+/** A copy that was made within this is as good as one of now: a quiet node may have had nothing to write. */
+const FRESH_COPY = DAY
+
+/** Where the writer notes up to when what it removed had been written, or it could not write. */
 export const MARKER = 'removed'
 
 /**
+ * The one rule of what is covered: nobody is told "unused" or "none" of a period without it.
+ * @param nodes what each folder had to say, after it was read
+ * @param own the folder that the instance itself writes, as it was named: it goes on until now
+ * @param since from when on it was asked for
+ * @param until up to when
+ * @returns where it is not known what happened; none when all of them cover all of it
+ */
+export function gapsOf(
+  nodes: readonly JournalCoverage[],
+  own: string | undefined,
+  since: Date,
+  until: Date,
+): JournalGap[] {
+  const enough = new Date(until.getTime() - FRESH_COPY).toISOString()
+  return nodes.flatMap(({ completeSince: from, damaged, directory, latest }) => {
+    const gaps: JournalGap[] = []
+    if (from === null) gaps.push({ directory, kind: 'nothing', time: '' })
+    else if (from > since.toISOString()) gaps.push({ directory, kind: 'before', time: from })
+    const ends = from !== null && directory !== own && latest !== null && latest < enough
+    if (ends) gaps.push({ directory, kind: 'after', time: latest })
+    if (damaged > 0) gaps.push({ directory, kind: 'damaged', time: '' })
+    return gaps
+  })
+}
+
+/**
+ * @param gap where something is not known
+ * @returns it in words, safe to print
+ */
+export function gapText({ directory, kind, time }: JournalGap): string {
+  const where = printable(directory, 200)
+  if (kind === 'nothing') return `unknown: there is no decision in ${where}`
+  if (kind === 'before') return `unknown before ${time} in ${where}`
+  if (kind === 'after') return `unknown after ${time} in ${where}: the copy ends there`
+  return `unknown: ${where} holds damaged lines, which may have been decisions`
+}
+
+/**
  * @param directory a journal folder
- * @returns the time up to which files were removed, as the writer noted it; null where nothing is noted
+ * @returns the time up to which files were removed or decisions lost, as the writer noted it; null where nothing is
  */
 export async function removedUntil(directory: string): Promise<string | null> {
   const text = await readFile(join(directory, MARKER), 'utf8').catch(() => '')

@@ -3,12 +3,18 @@
 import { indexDomains } from '../directory/domain-index.ts'
 import type { ConfiguredConnector, Organization } from '../directory/model.ts'
 import { nameKey } from '../directory/model.ts'
-import type { AcceptedDomain, Outcome } from '../policy/types.ts'
+import type { AcceptedDomain } from '../policy/types.ts'
 import { withoutWildcard } from '../text/certificate-name.ts'
 import { normalizeDomain } from '../text/domain-name.ts'
-import type { JournalCoverage } from './coverage.ts'
+import type { JournalCoverage, JournalGap } from './coverage.ts'
+import { gapsOf } from './coverage.ts'
+import type { GoneDecisions, PresentNames } from './gone.ts'
+import { OtherNames } from './gone.ts'
+import { fitsOneOf } from './peer-fit.ts'
 import type { JournalRecord } from './record.ts'
 import { scanJournal } from './scan.ts'
+import type { Usage } from './tally.ts'
+import { Tally } from './tally.ts'
 
 /**
  * How a decision hangs on a record. connector: it was the matched one. sender, recipient: its domain is the registered
@@ -16,27 +22,20 @@ import { scanJournal } from './scan.ts'
  */
 export type Use = 'connector' | 'sender' | 'recipient' | 'certificate'
 
-/** @returns how a decision hangs on the record that is asked about; nothing when it does not */
-export type Uses = (record: JournalRecord) => readonly Use[]
-
-/** Decisions, one for each recipient. */
-export interface Usage {
-  readonly decisions: number
-  readonly outcomes: ReadonlyMap<Outcome, number>
-  /** Time of the last one, as records have it; null when there is none. */
-  readonly last: string | null
-  /** The first few addresses that it came from. */
-  readonly addresses: readonly string[]
-  readonly moreAddresses: boolean
-}
-
-/** Where a node's journal does not say what happened in the period. */
-export interface UsageGap {
-  readonly directory: string
-  /** nothing: it holds no decision at all. before: what came before `time` is gone. after: the copy ends at `time`. */
-  readonly kind: 'nothing' | 'before' | 'after'
-  /** As records have it; '' for `nothing`. */
-  readonly time: string
+/** How decisions hang on the record of the directory that is asked about. */
+export interface Uses {
+  /** The organisation that it is, or is of. */
+  readonly organization: string
+  /** @returns how a decision hangs on it by the names that it has now; nothing when it does not */
+  readonly named: (record: JournalRecord) => readonly Use[]
+  /** What it may have been used for by decisions under names that are gone. */
+  readonly formerly: {
+    readonly use: Use
+    /** Whether a decision would count if the names in it were other ones. */
+    readonly isPossible: (record: JournalRecord) => boolean
+    /** Whether the peer fits it as it is now. */
+    readonly fits: (record: JournalRecord) => boolean
+  }
 }
 
 export interface UsageReport {
@@ -44,8 +43,22 @@ export interface UsageReport {
   readonly since: string
   readonly until: string
   readonly nodes: readonly JournalCoverage[]
-  readonly gaps: readonly UsageGap[]
+  readonly gaps: readonly JournalGap[]
   readonly usage: ReadonlyMap<Use, Usage>
+  /** Decisions under names that are gone, which may have been of what was asked about; null for none. */
+  readonly gone: GoneDecisions | null
+}
+
+/** What the journals hold, before it is known which names in it are gone. */
+export interface Counted {
+  /** The traffic, and where nothing is known of it; null when the directory must be asked which names there are. */
+  readonly settled: UsageReport | null
+  /**
+   * @param present the directory as it is now
+   * @returns the traffic, and where nothing is known of it
+   * @throws with one message when the directory cannot be asked
+   */
+  settle(present: PresentNames): Promise<UsageReport>
 }
 
 export interface UsageQuestion {
@@ -58,84 +71,62 @@ export interface UsageQuestion {
   readonly uses: Uses
 }
 
-/** A copy that was made within this is as good as one of now: a quiet node may have had nothing to write. */
-const COPY_MILLISECONDS = 86_400_000
-
-const MOST_ADDRESSES = 10
-
 /**
  * @param question which journals, which period, and what is looked for
  * @param progress told now and then how much is read, from 0 to 1
- * @returns the traffic, and where nothing is known of it
+ * @returns what they hold, to be settled with the directory
  */
 export async function countUsage(
   { own, copies, since, until, uses }: UsageQuestion,
   progress: (share: number) => void = () => undefined,
-): Promise<UsageReport> {
-  const tallies = new Map<Use, Tally>()
+): Promise<Counted> {
+  const { formerly, named, organization } = uses
+  const usage = new Map<Use, Tally>()
+  const others = new OtherNames(organization)
   const scan = scanJournal([own, ...copies], { since, until })
   for await (const records of scan.batches) {
     for (const record of records) {
-      for (const use of uses(record)) {
-        const tally = tallies.get(use) ?? new Tally()
-        tallies.set(use, tally)
-        tally.add(record)
-      }
+      for (const use of named(record)) tallyOf(usage, use).add(record)
+      if (formerly.isPossible(record)) others.add(record, formerly.fits)
     }
     progress(scan.share())
   }
   const nodes = scan.coverage()
-  return {
+  const report = {
     since: since.toISOString(),
     until: until.toISOString(),
     nodes,
-    gaps: nodes.flatMap((node) => gapsOf(node, node.directory === own, since, until)),
-    usage: tallies,
+    gaps: gapsOf(nodes, own, since, until),
+    usage,
+  }
+  return {
+    settled: others.isEmpty ? { ...report, gone: null } : null,
+    settle: async (present) => {
+      const gone = await others.gone(present)
+      if (gone.fitting.decisions > 0) tallyOf(usage, formerly.use).addAll(gone.fitting)
+      return { ...report, gone: gone.others }
+    },
   }
 }
 
-function gapsOf(
-  { completeSince, directory, latest }: JournalCoverage,
-  isOwn: boolean,
-  since: Date,
-  until: Date,
-): UsageGap[] {
-  if (completeSince === null) return [{ directory, kind: 'nothing', time: '' }]
-  const gaps: UsageGap[] = []
-  if (completeSince > since.toISOString()) gaps.push({ directory, kind: 'before', time: completeSince })
-  const enough = new Date(until.getTime() - COPY_MILLISECONDS).toISOString()
-  if (!isOwn && latest !== null && latest < enough) gaps.push({ directory, kind: 'after', time: latest })
-  return gaps
-}
-
-class Tally implements Usage {
-  decisions = 0
-  last: string | null = null
-  moreAddresses = false
-  readonly outcomes = new Map<Outcome, number>()
-  readonly #addresses = new Set<string>()
-
-  get addresses(): readonly string[] {
-    return [...this.#addresses]
-  }
-
-  add({ outcome, peer, time }: JournalRecord): void {
-    this.decisions += 1
-    this.outcomes.set(outcome, (this.outcomes.get(outcome) ?? 0) + 1)
-    if (this.last === null || time > this.last) this.last = time
-    if (this.#addresses.has(peer.address)) return
-    if (this.#addresses.size < MOST_ADDRESSES) this.#addresses.add(peer.address)
-    else this.moreAddresses = true
-  }
+function tallyOf(usage: Map<Use, Tally>, use: Use): Tally {
+  const tally = usage.get(use) ?? new Tally()
+  usage.set(use, tally)
+  return tally
 }
 
 /**
  * @param connector an inbound connector
- * @returns finds the decisions for which it was the matched one
+ * @returns finds the decisions for which it was the matched one, whatever it was called
  */
-export function usesOfConnector({ name, organization }: ConfiguredConnector): Uses {
+export function usesOfConnector(connector: ConfiguredConnector): Uses {
+  const { name, organization } = connector
   const is = isConnector(organization, [name])
-  return (record) => (is(record) ? ['connector'] : [])
+  return {
+    organization,
+    named: (record) => (is(record) ? ['connector'] : []),
+    formerly: { use: 'connector', isPossible: (record) => !is(record), fits: fitsOneOf([connector]) },
+  }
 }
 
 /**
@@ -152,31 +143,53 @@ export function usesOfDomain({ domainName }: AcceptedDomain, owner: Organization
     owner.name,
     named.map(({ name }) => name),
   )
-  return (record) => {
-    const uses: Use[] = []
-    if (find(domainOf(record.sender)) === domainName) uses.push('sender')
-    if (find(domainOf(record.recipient)) === domainName) uses.push('recipient')
-    if (record.reason === 'certificate-domain-accepted' && isRelied(record)) uses.push('certificate')
-    return uses
+  return {
+    organization: owner.name,
+    named: (record) => {
+      const uses: Use[] = []
+      if (find(domainOf(record.sender)) === domainName) uses.push('sender')
+      if (find(domainOf(record.recipient)) === domainName) uses.push('recipient')
+      if (isByCertificate(record) && isRelied(record)) uses.push('certificate')
+      return uses
+    },
+    formerly: {
+      use: 'certificate',
+      isPossible: (record) => isByCertificate(record) && !isRelied(record),
+      fits: fitsOneOf(named),
+    },
   }
 }
 
 /**
  * @param organization an organisation
- * @returns finds the decisions for which one of its connectors was the matched one, and mail from and to its domains
+ * @returns finds the decisions for which one of its connectors was the matched one, whatever it was called, and mail
+ *   from and to its domains
  */
 export function usesOfOrganization(organization: Organization): Uses {
   const find = registeredFor(organization)
   const key = nameKey(organization.name)
-  return (record) => {
-    const uses: Use[] = []
-    if (record.organization !== null && nameKey(record.organization) === key && record.connector !== null) {
-      uses.push('connector')
-    }
-    if (find(domainOf(record.sender)) !== null) uses.push('sender')
-    if (find(domainOf(record.recipient)) !== null) uses.push('recipient')
-    return uses
+  const isIts = ({ connector, organization: owner }: JournalRecord): boolean =>
+    owner !== null && connector !== null && nameKey(owner) === key
+  return {
+    organization: organization.name,
+    named: (record) => {
+      const uses: Use[] = []
+      if (isIts(record)) uses.push('connector')
+      if (find(domainOf(record.sender)) !== null) uses.push('sender')
+      if (find(domainOf(record.recipient)) !== null) uses.push('recipient')
+      return uses
+    },
+    formerly: {
+      use: 'connector',
+      isPossible: (record) => !isIts(record),
+      fits: fitsOneOf(organization.inboundConnectors),
+    },
   }
+}
+
+/** Whether condition (b) held. */
+function isByCertificate({ reason }: JournalRecord): boolean {
+  return reason === 'certificate-domain-accepted'
 }
 
 /** The organisation's registered domain that a name counts as, or null. */

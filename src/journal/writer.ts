@@ -18,6 +18,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { MARKER } from './coverage.ts'
+import { isTime } from './parse-record.ts'
 import type { JournalRecord } from './record.ts'
 
 const DAY = 86_400_000
@@ -66,6 +67,8 @@ export function openJournal(options: JournalOptions): Journal {
   let file: OpenFile | null = null
   let counter = 0
   let lost = 0
+  /** When decisions were lost last, until that is noted; in milliseconds since 1970. */
+  let lostAt: number | null = null
   let complainedAt = Number.NEGATIVE_INFINITY
   let lookedAt = Number.NEGATIVE_INFINITY
 
@@ -111,6 +114,28 @@ export function openJournal(options: JournalOptions): Journal {
     }
   }
 
+  /** The journal is whole only from here on, and has to say so to whoever reads it; tried anew until it succeeds. */
+  const noteLoss = (): void => {
+    if (lostAt === null) return
+    try {
+      noteGap(directory, lostAt + 1)
+      lostAt = null
+    } catch {
+      // Nothing can be written yet.
+    }
+  }
+
+  const lose = (count: number, why: string): void => {
+    lost += count
+    lostAt = now()
+    if (now() - complainedAt < MINUTE) return
+    complainedAt = now()
+    log(
+      `the journal in ${directory} cannot be written, ${lost} decisions are not in it: ${why}; mail goes on`,
+    )
+    lost = 0
+  }
+
   const flush = (): void => {
     scheduled = false
     const lines = buffered
@@ -118,22 +143,21 @@ export function openJournal(options: JournalOptions): Journal {
     if (lines.length === 0) return
     try {
       put(lines)
+      // After the decisions: these go first where there is room for little.
+      noteLoss()
     } catch (error) {
       shut()
-      lost += lines.length
-      if (now() - complainedAt < MINUTE) return
-      complainedAt = now()
-      log(
-        `the journal in ${directory} cannot be written, ${lost} decisions are not in it: ${String(error)}; mail goes on`,
-      )
-      lost = 0
+      lose(lines.length, String(error))
     }
   }
 
   return {
     write: (record) => {
       const line = `${JSON.stringify(record)}\n`
-      if (line.length > LONGEST_LINE) return
+      if (line.length > LONGEST_LINE) {
+        lose(1, `one is longer than ${LONGEST_LINE} characters`)
+        return
+      }
       buffered.push(line)
       if (scheduled) return
       scheduled = true
@@ -141,6 +165,7 @@ export function openJournal(options: JournalOptions): Journal {
     },
     close: () => {
       flush()
+      noteLoss()
       shut()
     },
   }
@@ -172,23 +197,24 @@ function prune(directory: string, mostBytes: number, oldest: number, keep?: stri
   let total = files.reduce((sum, { size }) => sum + size, 0)
   for (const { path, size, changed } of files) {
     if (path === keep || (total <= mostBytes && changed >= oldest)) continue
-    noteRemoval(directory, changed)
+    // A process that has it open notices within a minute.
+    noteGap(directory, changed + MINUTE)
     rmSync(path, { force: true })
     total -= size
   }
 }
 
-/** Says up to when what is removed had been written; a process that has it open notices within a minute. */
-function noteRemoval(directory: string, changed: number): void {
+/** Says up to when decisions may be missing, in milliseconds since 1970: what is noted never gets earlier. */
+function noteGap(directory: string, end: number): void {
   const path = join(directory, MARKER)
-  const until = new Date(Math.ceil(changed) + MINUTE).toISOString()
+  const until = new Date(Math.ceil(end)).toISOString()
   let noted = ''
   try {
     noted = readFileSync(path, 'utf8').trim()
   } catch {
-    // Nothing was removed before.
+    // Nothing was missing before.
   }
-  if (noted >= until) return
+  if (isTime(noted) && noted >= until) return
   const temporary = `${path}.${process.pid}`
   writeFileSync(temporary, `${until}\n`, { mode: 0o600 })
   renameSync(temporary, path)

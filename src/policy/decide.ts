@@ -168,8 +168,7 @@ function deliverToAcceptedDomain(facts: DecisionFacts, note: Note): Decision | n
   if (!settings.acceptInbound && attribution.matched === null) {
     return conclude(facts, attribution.unknown === null ? 'inbound-not-accepted' : 'directory-unavailable')
   }
-  if (!facts.hasRoute) return { ...conclude(facts, 'no-route'), organization: record.organization }
-  const decision = conclude(facts, 'recipient-domain-accepted')
+  const decision = conclude(facts, facts.hasRoute ? 'recipient-domain-accepted' : 'no-route')
   return { ...decision, organization: decision.organization ?? record.organization }
 }
 

@@ -217,6 +217,10 @@ describe('every command', () => {
       /--since "yesterday" is no time/,
     )
     assertUsage(
+      await connectorctl('journal', '--since', '999999999d', '--instance', empty),
+      /--since "999999999d" is no time/,
+    )
+    assertUsage(
       await connectorctl('journal', '--outcome', 'perhaps', '--instance', empty),
       /--outcome "perhaps" is none of relay, deliver, deny, defer/,
     )

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
-import { chmod, cp, mkdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { after, describe, it } from 'node:test'
@@ -647,7 +647,8 @@ ${CONTOSO}
     name: 'that what was not seen may have been used before',
     code: 'usage-unknown',
     severity: 'info',
-    evidence: /^unknown before \S+; asked for since \S+: 1 connectors and 1 domains were not seen in \S+$/,
+    evidence:
+      /^unknown before \S+ in \S+data\/journal; asked for since \S+: 1 connectors and 1 domains were not seen in \S+$/,
     organizations: SCANNERS,
     complete: 5,
   },
@@ -840,6 +841,63 @@ describe('connectorctl doctor, of connectors and domains,', () => {
     )
     assert.deepEqual(of('connector-unused'), [])
     assert.deepEqual(of('usage-unknown'), [])
+  })
+
+  it('calls nothing unused that a copy which ends earlier, a damaged line, or a name that is gone may hide', async (t) => {
+    const instance = await moulds.copy(t, SCANNERS)
+    await writeJournal(instance, [], 40)
+    const quiet = (await doctor(instance.folder)).of('connector-unused')
+    assert.equal(quiet.length, 1)
+
+    const copy = join(instance.folder, 'copy')
+    const own = join(instance.folder, 'data', 'journal')
+    const opened = new Date(Date.now() - 45 * DAY)
+    await mkdir(copy)
+    const [name = ''] = await readdir(own)
+    const [first = ''] = (await readFile(join(own, name), 'utf8')).split('\n')
+    const lines = [opened, new Date(Date.now() - 20 * DAY)].map((time, index) =>
+      JSON.stringify({ ...(JSON.parse(first) as object), id: `Z.${index}`, time: time.toISOString() }),
+    )
+    await writeFile(join(copy, 'a.jsonl'), `${lines.join('\n')}\n`)
+    const beside = await doctor(instance.folder, '--journal', copy)
+    assert.deepEqual(beside.of('connector-unused'), [])
+    assert.deepEqual(beside.of('domain-unused'), [])
+    assert.match(
+      beside.of('usage-unknown')[0]?.evidence ?? '',
+      /^unknown after \S+ in \S+copy: the copy ends there; /,
+    )
+
+    await writeFile(join(own, 'b.jsonl'), `${lines[0] ?? ''}\ndamaged\n`)
+    const damaged = await doctor(instance.folder)
+    assert.deepEqual(damaged.of('connector-unused'), [])
+    assert.match(damaged.of('usage-unknown')[0]?.evidence ?? '', /data\/journal holds damaged lines/)
+  })
+
+  it('does not call a connector unused that was renamed, nor its domain, and says what is not known', async (t) => {
+    const formerly = {
+      organization: 'contoso',
+      connector: 'By address',
+      via: 'address',
+      outcome: 'relay',
+    } as const
+    const rows = [
+      [formerly, '"By address"'],
+      [{ ...formerly, organization: 'old', connector: 'Scanners' }, 'those of organisation "old"'],
+    ] as const
+    for (const [record, names] of rows) {
+      const instance = await moulds.copy(t, SCANNERS.replace('10.1.0.0/16', '203.0.113.7'))
+      const reason = 'sender-domain-accepted'
+      await writeJournal(instance, [{ ...record, reason, sender: 'a@contoso.com' }], 40)
+      const { of } = await doctor(instance.folder)
+      const gone = `unknown: 1 decision was for connectors that are not there any more (${names})`
+      assert.deepEqual(of('connector-unused'), [])
+      // It relayed for the domain, whatever the connector is called.
+      assert.deepEqual(of('domain-unused'), [])
+      const [unknown] = of('usage-unknown')
+      assert.ok(unknown?.evidence.endsWith(`, but ${gone}`), unknown?.evidence)
+      const [unmatched] = of('public-address-unmatched')
+      assert.ok(unmatched?.evidence.endsWith(`(${gone})`), unmatched?.evidence)
+    }
   })
 
   it('counts what copies of a journal hold once, and names all that it read', async (t) => {

@@ -455,6 +455,34 @@ describe('removing a record', () => {
     assert.match(ok(await connectorctl(...remove, '--yes')), /removed/)
   })
 
+  onBothStores('is not told that a renamed connector is unused', TEXT, async (_t, { ctl, instance }) => {
+    const own = join(instance.folder, 'data', 'journal')
+    await journal(own, [decision(200), decision(50), decision(2)])
+    const of = ['--organization', 'contoso']
+    ok(await ctl('inbound-connector', 'set', 'Scanners', ...of, '--name', 'Printers'))
+    const shown = ok(await ctl('inbound-connector', 'show', 'Printers', ...of))
+    assert.match(
+      shown,
+      /mail through it: 2 recipients \(2 relay\), the last at \S+, from 127\.0\.0\.2\n {2}read: /,
+    )
+    ok(await ctl('organization', 'set', 'contoso', '--name', 'Contoso Ltd'))
+    assert.match(ok(await ctl('organization', 'show', 'Contoso Ltd')), /mail through it: 2 recipients/)
+
+    // Whoever sent then fits nothing now: it may have been the same connector, with other addresses.
+    const certificate = { state: 'no-tls', fingerprint: null, names: [], why: null }
+    const peer = { address: '127.0.0.9', helo: 'x', tls: null, certificate }
+    await journal(own, [decision(200), decision(50, { peer, organization: 'Contoso Ltd' })])
+    const remove = ['inbound-connector', 'remove', 'Printers', '--organization', 'Contoso Ltd', '--yes']
+    const kept = await ctl(...remove)
+    assert.equal(kept.code, 1)
+    assert.match(
+      kept.stderr,
+      /1 decision was for connectors that are not there any more \("Scanners"\)\); add --force/,
+    )
+    assert.match(kept.stdout, /\n {2}no use is known\n/)
+    assert.match(ok(await ctl(...remove, '--force')), /removed/)
+  })
+
   onBothStores('removes only what was shown when it was agreed to', TEXT, async (t, stored) => {
     if (!hasPrograms(t, SCRIPT)) return
     const { ctl, instance } = stored

@@ -7,6 +7,7 @@ import {
   mkdir,
   readFile,
   readdir,
+  rename,
   rm,
   symlink,
   utimes,
@@ -17,6 +18,8 @@ import type { TestContext } from 'node:test'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { z } from 'zod'
+import type { JournalCoverage } from '../../src/journal/coverage.ts'
+import { gapsOf, gapText } from '../../src/journal/coverage.ts'
 import { parseRecord } from '../../src/journal/parse-record.ts'
 import type { JournalRecord } from '../../src/journal/record.ts'
 import type { JournalPeriod } from '../../src/journal/scan.ts'
@@ -468,4 +471,106 @@ describe('what a journal covers', () => {
     // Whatever was decided since then is there.
     assert.ok(since >= new Date(BEGIN + (first + 1) * 600_000).toISOString(), since)
   })
+
+  it('begins after the last decision that could not be written, also where a full disk or a read-only one kept that from being noted', async (t) => {
+    const directory = join(await temporaryFolder(t), 'journal')
+    let now = BEGIN
+    const complaints: string[] = []
+    const journal = openJournal({
+      directory,
+      maxBytes: 1e9,
+      maxDays: 30,
+      log: (message) => complaints.push(message),
+      now: () => now,
+    })
+    const write = (id: string): void => {
+      journal.write(record(id, new Date(now).toISOString()))
+      journal.close()
+    }
+    write('0')
+    now += DAY
+    // Root may write anywhere: a file stands where the folder was.
+    await rename(directory, `${directory}.away`)
+    await writeFile(directory, '')
+    write('lost')
+    await rm(directory)
+    await rename(`${directory}.away`, directory)
+    assert.equal(complaints.length, 1)
+    assert.equal(await completeSince(directory), at(0))
+    now += DAY
+    write('2')
+    assert.equal(await completeSince(directory), new Date(BEGIN + DAY + 1).toISOString())
+    // It is noted once, and what comes later is whole.
+    now += DAY
+    write('3')
+    assert.equal(await completeSince(directory), new Date(BEGIN + DAY + 1).toISOString())
+  })
+
+  it('begins after a decision that is too long to be kept', async (t) => {
+    const directory = await temporaryFolder(t)
+    const complaints: string[] = []
+    const now = BEGIN + HOUR
+    const journal = openJournal({
+      directory,
+      maxBytes: 1e9,
+      maxDays: 30,
+      log: (message) => complaints.push(message),
+      now: () => now,
+    })
+    journal.write(record('0', at(0)))
+    journal.write(record('long', at(HOUR), { sender: 'x'.repeat(70_000) }))
+    journal.close()
+    assert.match(complaints[0] ?? '', /1 decisions are not in it: one is longer than 65536 characters/)
+    assert.equal(await completeSince(directory), new Date(now + 1).toISOString())
+  })
+})
+
+describe('what is not covered', () => {
+  const until = new Date(BEGIN + 10 * DAY)
+  const since = new Date(BEGIN)
+  const node = (more: Partial<JournalCoverage>): JournalCoverage => ({
+    directory: 'own',
+    files: 1,
+    bytes: 1,
+    earliest: at(0),
+    latest: at(9 * DAY + 1),
+    completeSince: at(0),
+    records: 1,
+    repeated: 0,
+    damaged: 0,
+    ...more,
+  })
+  const rows: readonly (readonly [what: string, Partial<JournalCoverage>, readonly (readonly string[])[]])[] =
+    [
+      ['all is covered', {}, []],
+      ['a folder without a decision', { completeSince: null, latest: null }, [['nothing', '']]],
+      ['a beginning that is gone', { completeSince: at(1) }, [['before', at(1)]]],
+      ["the instance's own that is quiet", { latest: at(0) }, []],
+      ['a copy of yesterday', { directory: 'copy' }, []],
+      [
+        'a copy that ends earlier',
+        { directory: 'copy', latest: at(9 * DAY - 1) },
+        [['after', at(9 * DAY - 1)]],
+      ],
+      ['damaged lines', { damaged: 2 }, [['damaged', '']]],
+      [
+        'all at once',
+        { directory: 'copy', latest: at(5), completeSince: at(3), damaged: 1 },
+        [
+          ['before', at(3)],
+          ['after', at(5)],
+          ['damaged', ''],
+        ],
+      ],
+    ]
+  for (const [what, more, expected] of rows) {
+    it(`is told of ${what}`, () => {
+      const gaps = gapsOf([node(more)], 'own', since, until)
+      assert.deepEqual(
+        gaps.map(({ kind, time }) => [kind, time]),
+        expected,
+      )
+      for (const gap of gaps) assert.match(gapText(gap), /^unknown/)
+    })
+  }
 })

@@ -11,6 +11,7 @@ import { carryOut, prepareChange } from '../../src/cli/manage/change.ts'
 import { domainAddition, domainEdit } from '../../src/cli/manage/domain-change.ts'
 import { addPropertyOptions, flagOf, readListChanges, readProperties } from '../../src/cli/manage/flags.ts'
 import { CONNECTOR_FLAGS, DOMAIN_FLAGS } from '../../src/cli/manage/properties.ts'
+import { usageLines } from '../../src/cli/manage/usage.ts'
 import { nameChoices } from '../../src/cli/wizard/certificate-names.ts'
 import type { OpenEditor } from '../../src/cli/editor.ts'
 import { openFileEditor } from '../../src/directory/file/file-editor.ts'
@@ -22,6 +23,9 @@ import {
   IDLE_DOMAIN_PROPERTIES,
 } from '../../src/directory/properties.ts'
 import { readSettings } from '../../src/instance/settings.ts'
+import { goneText } from '../../src/journal/gone.ts'
+import type { PresentNames } from '../../src/journal/gone.ts'
+import type { UsageQuestion, UsageReport } from '../../src/journal/usage.ts'
 import { countUsage, usesOfConnector, usesOfDomain, usesOfOrganization } from '../../src/journal/usage.ts'
 import { temporaryFolder } from '../support/smarthost.ts'
 
@@ -463,30 +467,37 @@ interface Line {
   readonly reason?: string
   readonly outcome?: string
   readonly address?: string
+  readonly names?: readonly string[]
+}
+
+async function report(question: UsageQuestion, present: PresentNames): Promise<UsageReport> {
+  const counted = await countUsage(question)
+  return counted.settled ?? counted.settle(present)
 }
 
 async function journal(t: TestContext, lines: readonly Line[], more = ''): Promise<string> {
   const folder = await temporaryFolder(t)
-  const records = lines.map(({ hours, from, to, connector, organization, reason, outcome, address }, index) =>
-    JSON.stringify({
-      time: at(hours),
-      id: `ID.${index}`,
-      peer: {
-        address: address ?? '10.1.2.3',
-        helo: 'x',
-        tls: null,
-        certificate: { state: 'no-tls', fingerprint: null, names: [], why: null },
-      },
-      organization: organization ?? 'contoso',
-      connector: connector ?? null,
-      via: connector === null ? null : 'address',
-      sender: from ?? '',
-      recipient: to ?? 'x@elsewhere.example',
-      outcome: outcome ?? 'relay',
-      reason: reason ?? 'sender-domain-accepted',
-      reply: '250 ok',
-      revision: '1',
-    }),
+  const records = lines.map(
+    ({ hours, from, to, connector, organization, reason, outcome, address, names }, index) =>
+      JSON.stringify({
+        time: at(hours),
+        id: `ID.${index}`,
+        peer: {
+          address: address ?? '10.1.2.3',
+          helo: 'x',
+          tls: null,
+          certificate: { state: 'no-tls', fingerprint: null, names: names ?? [], why: null },
+        },
+        organization: organization ?? 'contoso',
+        connector: connector ?? null,
+        via: connector === null ? null : 'address',
+        sender: from ?? '',
+        recipient: to ?? 'x@elsewhere.example',
+        outcome: outcome ?? 'relay',
+        reason: reason ?? 'sender-domain-accepted',
+        reply: '250 ok',
+        revision: '1',
+      }),
   )
   const name = `${at(lines[0]?.hours ?? 0).replaceAll(/[-:]/g, '')}-1-1.jsonl`
   await writeFile(join(folder, name), `${records.join('\n')}\n${more}`)
@@ -497,7 +508,7 @@ describe('the traffic of the last seven days', () => {
   const question = { copies: [], since: new Date(NOW - 168 * HOUR), until: new Date(NOW) }
 
   it('is counted for a connector, without regard to case, and not what is older', async (t) => {
-    const { contoso } = await house(t)
+    const { contoso, open } = await house(t)
     const own = await journal(
       t,
       [
@@ -511,8 +522,8 @@ describe('the traffic of the last seven days', () => {
     )
     const [, scanners] = contoso.inboundConnectors
     assert.ok(scanners !== undefined)
-    const report = await countUsage({ ...question, own, uses: usesOfConnector(scanners) })
-    const found = report.usage.get('connector')
+    const counted = await report({ ...question, own, uses: usesOfConnector(scanners) }, open.editor)
+    const found = counted.usage.get('connector')
     assert.equal(found?.decisions, 2)
     assert.deepEqual(
       [...(found?.outcomes ?? [])],
@@ -523,12 +534,14 @@ describe('the traffic of the last seven days', () => {
     )
     assert.equal(found?.last, at(10))
     assert.deepEqual(found?.addresses, ['10.1.2.3', '10.1.2.9'])
-    assert.deepEqual(report.gaps, [])
-    assert.equal(report.nodes[0]?.damaged, 1)
+    // The damaged line may have been another.
+    assert.deepEqual(counted.gaps, [{ directory: own, kind: 'damaged', time: '' }])
+    assert.equal(counted.nodes[0]?.damaged, 1)
+    assert.equal(counted.gone, null)
   })
 
   it('is counted for a domain as sender, as recipient and as the domain of a certificate', async (t) => {
-    const { contoso } = await house(t)
+    const { contoso, open } = await house(t)
     const rows: readonly Line[] = [
       { hours: 200 },
       { hours: 5, from: 'a@Contoso.COM' },
@@ -542,21 +555,24 @@ describe('the traffic of the last seven days', () => {
     const counts = async (index: number) => {
       const domain = contoso.acceptedDomains[index]
       assert.ok(domain !== undefined)
-      const { usage } = await countUsage({ ...question, own, uses: usesOfDomain(domain, contoso) })
+      const { usage } = await report({ ...question, own, uses: usesOfDomain(domain, contoso) }, open.editor)
       return Object.fromEntries([...usage].map(([use, { decisions }]) => [use, decisions]))
     }
     assert.deepEqual(await counts(0), { sender: 1, recipient: 1, certificate: 1 })
     assert.deepEqual(await counts(2), { sender: 1 })
-    const { usage } = await countUsage({ ...question, own, uses: usesOfOrganization(contoso) })
+    const { usage } = await report({ ...question, own, uses: usesOfOrganization(contoso) }, open.editor)
     assert.equal(usage.get('connector')?.decisions, 2)
     assert.equal(usage.get('sender')?.decisions, 2)
   })
 
   it('is unknown before the journal begins, after a copy ends, and where there is none', async (t) => {
-    const { contoso } = await house(t)
+    const { contoso, open } = await house(t)
     const uses = usesOfOrganization(contoso)
     const gaps = async (own: string, ...copies: string[]) =>
-      (await countUsage({ ...question, own, copies, uses })).gaps.map(({ kind, time }) => [kind, time])
+      (await report({ ...question, own, copies, uses }, open.editor)).gaps.map(({ kind, time }) => [
+        kind,
+        time,
+      ])
     const whole = await journal(t, [{ hours: 200 }, { hours: 30 }])
     const young = await journal(t, [{ hours: 100 }, { hours: 1 }])
     assert.deepEqual(await gaps(whole), [])
@@ -567,5 +583,124 @@ describe('the traffic of the last seven days', () => {
       ['after', at(30)],
     ])
     assert.deepEqual(await gaps(await temporaryFolder(t)), [['nothing', '']])
+  })
+
+  it('is that of a connector or organisation that was renamed, and what may have been of it is unknown', async (t) => {
+    const { contoso, open } = await house(t)
+    const [exchange, scanners] = contoso.inboundConnectors
+    const [domain] = contoso.acceptedDomains
+    assert.ok(exchange !== undefined && scanners !== undefined && domain !== undefined)
+    const relied = { reason: 'certificate-domain-accepted', from: '', names: ['mail.contoso.com'] }
+    const rows: readonly (readonly [
+      what: string,
+      uses: UsageQuestion['uses'],
+      Line,
+      used: number,
+      unknown: string | null,
+    ])[] = [
+      [
+        'renamed, its address fits',
+        usesOfConnector(scanners),
+        { hours: 5, connector: 'By address' },
+        1,
+        null,
+      ],
+      [
+        'renamed, a name fits',
+        usesOfConnector(exchange),
+        { hours: 5, connector: 'Old', names: ['MX.Contoso.com'] },
+        1,
+        null,
+      ],
+      [
+        'renamed or removed',
+        usesOfConnector(scanners),
+        { hours: 5, connector: 'By address', address: '10.9.9.9' },
+        0,
+        'unknown: 1 decision was for connectors that are not there any more ("By address")',
+      ],
+      [
+        'of another connector that is there',
+        usesOfConnector(scanners),
+        { hours: 5, connector: 'Exchange' },
+        0,
+        null,
+      ],
+      [
+        'of another organisation that is there',
+        usesOfConnector(scanners),
+        { hours: 5, connector: 'x', organization: 'Fabrikam' },
+        0,
+        null,
+      ],
+      ['of nobody', usesOfConnector(scanners), { hours: 5, connector: null }, 0, null],
+      [
+        "the organisation's was the recipient's",
+        usesOfConnector(scanners),
+        { hours: 5, connector: 'x', reason: 'no-route', outcome: 'defer' },
+        0,
+        null,
+      ],
+      [
+        'organisation renamed',
+        usesOfConnector(scanners),
+        { hours: 5, connector: 'Scanners', organization: 'Old' },
+        1,
+        null,
+      ],
+      [
+        'organisation renamed',
+        usesOfOrganization(contoso),
+        { hours: 5, connector: 'x', organization: 'Old' },
+        1,
+        null,
+      ],
+      [
+        'organisation renamed or removed',
+        usesOfOrganization(contoso),
+        { hours: 5, connector: 'x', organization: 'Old\u001b', address: '10.9.9.9' },
+        0,
+        'unknown: 1 decision was for connectors that are not there any more (those of organisation "Old\\\\x1b")',
+      ],
+      [
+        'certificate of a renamed one',
+        usesOfDomain(domain, contoso),
+        { ...relied, hours: 5, connector: 'Old' },
+        1,
+        null,
+      ],
+      [
+        'certificate of a renamed one with another name',
+        usesOfDomain(domain, contoso),
+        { ...relied, hours: 5, connector: 'Old', names: ['mail.example.org'] },
+        0,
+        'unknown: 1 decision was for connectors that are not there any more ("Old")',
+      ],
+    ]
+    for (const [what, uses, line, used, unknown] of rows) {
+      const own = await journal(t, [{ hours: 200, connector: null }, line])
+      const { gone, usage, ...rest } = await report({ ...question, own, uses }, open.editor)
+      assert.equal(usage.get(uses.formerly.use)?.decisions ?? 0, used, what)
+      assert.equal(gone === null ? null : goneText(gone), unknown, what)
+      const lines = usageLines({ ...rest, gone, usage }, [uses.formerly.use])
+      assert.equal(lines[0]?.startsWith('not used'), used === 0 && unknown === null, what)
+    }
+  })
+
+  it('is never said to have been read backwards', async (t) => {
+    const { contoso, open } = await house(t)
+    const [, scanners] = contoso.inboundConnectors
+    assert.ok(scanners !== undefined)
+    const own = await journal(t, [{ hours: 200 }, { hours: 1 }])
+    const old = await journal(t, [{ hours: 500 }, { hours: 400 }])
+    const copies = [old]
+    const read = usageLines(
+      await report({ ...question, own, copies, uses: usesOfConnector(scanners) }, open.editor),
+      ['connector'],
+    ).filter((line) => line.startsWith('read: '))
+    assert.deepEqual(read, [
+      `read: ${own} from ${question.since.toISOString()} to ${question.until.toISOString()}, 1 decisions`,
+      `read: ${old}, which ends before the period, at ${at(400)}, 0 decisions`,
+    ])
   })
 })

@@ -111,7 +111,9 @@ const UNITS: ReadonlyMap<string, number> = new Map([
 
 function sinceOf(text: string, now: number): Date {
   const [, amount, unit = ''] = /^(\d{1,9})([smhd])$/.exec(text) ?? []
-  if (amount !== undefined) return new Date(now - Number(amount) * (UNITS.get(unit) ?? 0))
+  const ago = now - Number(amount) * (UNITS.get(unit) ?? 0)
+  // A million years ago is no time that records have, nor one that can be written.
+  if (amount !== undefined && ago >= 0) return new Date(ago)
   const time = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?$/.test(text)
     ? Date.parse(text)
     : Number.NaN
