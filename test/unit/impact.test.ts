@@ -34,7 +34,7 @@ import { BASES, BELOW, RANGES, randomDirectory } from '../support/random-directo
 import { Random } from '../support/random.ts'
 import { run, temporaryFolder } from '../support/smarthost.ts'
 
-const SHORT = process.env['PROOF'] === 'short'
+const SHORT = process.env['PROOF'] !== 'whole'
 
 /** In report-only mode until so many days after NOW. */
 const reportOnly = (days: number): string => new Date(NOW.getTime() + days * DAY).toISOString()
@@ -947,7 +947,7 @@ describe('a journal full of what strangers sent', () => {
     assert.match(text, /^\.\.\. 4,941 more changes: --json has them$/m)
   })
 
-  it('takes no more memory for a million senders than for some', { timeout: 600_000 }, async () => {
+  it('takes no more memory for many senders than for some', { timeout: 600_000 }, async () => {
     const count = SHORT ? 100_000 : 1_000_000
     const program = fileURLToPath(new URL('../support/impact-strangers.ts', import.meta.url))
     const { code, stderr, stdout } = await run(
