@@ -68,7 +68,7 @@ export async function setRequireDomainProof(instance: string, required: boolean)
 }
 
 const MENDS = new Map([
-  ['ENOENT', 'copy src/instance/template/connectors.ini there'],
+  ['ENOENT', 'where there is none, copy src/instance/template/connectors.ini there; else try again'],
   ['ENOSPC', 'make room on the disk'],
   ['EROFS', 'the file system is read-only: change [relay] require_domain_proof where the file is made'],
   ['EBUSY', 'it is mounted as a single file: mount its folder instead, or change it where it is made'],

@@ -182,7 +182,10 @@ describe('explain', () => {
     const { folder, path } = await makeInstance(t, { demo: false })
     const explain = (...args: string[]) => connectorctl('explain', '--instance', folder, ...args)
     const both = ['--from', 'a@contoso.com', '--to', 'b@example.net']
-    assertUsage(await explain('--from', 'a@contoso.com'), /say what to explain: --from and --to describe a message/)
+    assertUsage(
+      await explain('--from', 'a@contoso.com'),
+      /say what to explain: --from and --to describe a message/,
+    )
     assertUsage(await explain('--from', 'a@', '--to', 'b@example.net'), /--from "a@" is no mail address/)
     assertUsage(
       await explain('--from', 'a@contoso.com', '--to', 'b c@example.net'),

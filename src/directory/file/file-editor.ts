@@ -1,26 +1,26 @@
 /** Changes to `config/organizations.yaml`, as `DirectoryEditor` wants them. */
 
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import type { AcceptedDomain } from '../../policy/types.ts'
 import { messageOf } from '../../text/message-of.ts'
 import { authorityFiles } from '../authority-files.ts'
 import { canonical, connectorDifference, domainDifference, isOtherwiseItself } from '../difference.ts'
-import { indexDomains } from '../domain-index.ts'
-import type { DirectoryEditor, EditWritten, StoredOrganization, WantedOrganization } from '../editor.ts'
+import type { DirectoryEditor, EditWritten, WantedOrganization } from '../editor.ts'
 import { staleOrganization } from '../editor.ts'
 import type { Organization, Problem } from '../model.ts'
 import { formatProblem, nameKey } from '../model.ts'
 import { parseOrganizations } from '../schema.ts'
 import { changeFile } from './locked-file.ts'
+import type { Seen } from './snapshot.ts'
+import { isSameFile, look, Snapshot } from './snapshot.ts'
 import type { TextEdit } from './text-edits.ts'
 import { editText } from './text-edits.ts'
 
 const BYTE_ORDER_MARK = '\uFEFF'
 
 /** The change would make a file that is refused, or cannot be written. */
-export class FileEditRefused extends Error {
+class FileEditRefused extends Error {
   override readonly name = 'FileEditRefused'
 }
 
@@ -44,51 +44,40 @@ export async function openFileEditor(path: string): Promise<DirectoryEditor> {
     names: async function* names() {
       for (const { name } of (await file.load()).organizations) yield nameKey(name)
     },
-    read: async (key) => file.stored(await file.load(), key),
-    domains: async (names) => file.domains(await file.load(), names),
+    read: async (key) => (await file.load()).stored(key),
+    domains: async (names) => (await file.load()).domains(names),
     replace: (wanted) => file.replace(wanted),
     confirm: () => Promise.resolve(0),
     close: () => undefined,
   }
 }
 
-interface Snapshot {
-  readonly bytes: Buffer
-  readonly text: string
-  readonly organizations: readonly Organization[]
-}
-
 class OrganizationsFile {
   readonly #path: string
   readonly #name: string
-  #last: Snapshot | null = null
+  #last: { readonly snapshot: Snapshot; readonly seen: Seen | null } | null = null
 
   constructor(path: string) {
     this.#path = path
     this.#name = join(basename(dirname(path)), basename(path))
   }
 
+  /** What was read counts as long as the file is the same by its inode, size and times, or by its bytes. */
   async load(): Promise<Snapshot> {
-    const bytes = await readFile(this.#path).catch((error: unknown) => {
-      throw this.#unreadable(error)
-    })
-    if (this.#last?.bytes.equals(bytes) !== true) this.#last = this.#snapshot(bytes)
-    return this.#last
-  }
-
-  stored({ organizations }: Snapshot, key: string): StoredOrganization | null {
-    const organization = organizations.find(({ name }) => nameKey(name) === key)
-    return organization === undefined ? null : { organization, revision: revisionOf(organization) }
-  }
-
-  domains({ organizations }: Snapshot, names: readonly string[]): Map<string, AcceptedDomain> {
-    const index = indexDomains(organizations.flatMap(({ acceptedDomains }) => acceptedDomains))
-    return new Map(
-      names.flatMap((name) => {
-        const record = index.get(name)
-        return record === undefined ? [] : [[name, record] as const]
-      }),
-    )
+    try {
+      const seen = await look(this.#path)
+      if (this.#last !== null && seen !== null && isSameFile(this.#last.seen, seen))
+        return this.#last.snapshot
+      const bytes = await readFile(this.#path)
+      const isKnown = this.#last?.snapshot.bytes.equals(bytes) === true
+      this.#last = {
+        snapshot: this.#last !== null && isKnown ? this.#last.snapshot : this.#snapshot(bytes),
+        seen,
+      }
+      return this.#last.snapshot
+    } catch (error) {
+      throw error instanceof FileEditRefused ? error : await this.#unreadable(error)
+    }
   }
 
   async replace(wanted: readonly WantedOrganization[]): Promise<EditWritten | null> {
@@ -101,15 +90,17 @@ class OrganizationsFile {
       const after = Buffer.from(before.text === bytes.toString('utf8') ? text : BYTE_ORDER_MARK + text)
       written = { revision: createHash('sha256').update(after).digest('hex').slice(0, 12), replicas: 0 }
       return after
-    }).catch((error: unknown) => {
-      throw this.#unwritable(error)
+    }).catch(async (error: unknown) => {
+      throw await this.#unwritable(error)
     })
     return written
   }
 
   #edit(before: Snapshot, { after, expected, nameKey: key }: WantedOrganization): TextEdit {
-    const stored = this.stored(before, key)
+    const stored = before.stored(key)
     if ((stored?.revision ?? null) !== expected) {
+      // A file of CAs may be another one, with the same organizations.yaml.
+      this.#last = null
       throw staleOrganization(stored?.organization.name ?? after?.name ?? key)
     }
     return { before: stored?.organization ?? null, after }
@@ -141,31 +132,45 @@ class OrganizationsFile {
     const { errors, organizations } = parseOrganizations(text, this.#name, this.#authorities())
     if (errors.length > 0)
       throw new FileEditRefused(errors.map((problem) => formatProblem(problem)).join('\n'))
-    return { bytes, text, organizations }
+    return new Snapshot(bytes, text, organizations)
   }
 
   #authorities(): ReturnType<typeof authorityFiles>['read'] {
     return authorityFiles(dirname(this.#path)).read
   }
 
-  #unreadable(error: unknown): FileEditRefused {
+  async #unreadable(error: unknown): Promise<FileEditRefused> {
     const { code } = error as NodeJS.ErrnoException
-    const mend = code === 'ENOENT' ? 'write one with "organizations: []"' : 'make it readable for this user'
+    const mend = (await this.#isMissing(error))
+      ? 'write one with "organizations: []"'
+      : code === 'ENOENT'
+        ? 'it is there again: try again'
+        : 'make it readable for this user'
     return new FileEditRefused(`${this.#name} cannot be read: ${code ?? messageOf(error)}; ${mend}`)
   }
 
-  #unwritable(error: unknown): unknown {
+  async #unwritable(error: unknown): Promise<unknown> {
     const { code } = error as NodeJS.ErrnoException
     if (code === undefined) return error
-    if (code === 'ENOENT') return this.#unreadable(error)
+    if (await this.#isMissing(error)) return this.#unreadable(error)
     const mend = WRITE_MENDS.get(code) ?? 'see that this user can write the file and its folder'
     return new FileEditRefused(`${this.#name} cannot be written: ${code}; nothing was changed; ${mend}`, {
       cause: error,
     })
   }
+
+  /** Whoever writes a new one over one that is there loses the directory. */
+  async #isMissing(error: unknown): Promise<boolean> {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return false
+    return stat(this.#path).then(
+      () => false,
+      (why: unknown) => (why as NodeJS.ErrnoException).code === 'ENOENT',
+    )
+  }
 }
 
 const WRITE_MENDS = new Map([
+  ['ENOENT', 'a file went away meanwhile: try again'],
   ['ENOSPC', 'make room on the disk'],
   ['EDQUOT', 'make room within the quota'],
   ['EROFS', 'the file system is read-only: change the file where it is made'],
@@ -175,10 +180,6 @@ const WRITE_MENDS = new Map([
 /** Where a problem stands in a file that was never written helps nobody. */
 function messageOfProblems(problems: readonly Problem[]): string {
   return problems.map(({ message, mend }) => (mend === '' ? message : `${message} (${mend})`)).join('\n')
-}
-
-function revisionOf(organization: Organization): string {
-  return createHash('sha256').update(canonical(organization)).digest('hex').slice(0, 16)
 }
 
 function isDifferent({ before, after }: TextEdit): boolean {

@@ -5,144 +5,118 @@
 
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import type { FileHandle } from 'node:fs/promises'
-import { open, readdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { open, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
-
-/** A change takes milliseconds: whoever holds the lock for longer has died. */
-const STALE_MILLISECONDS = 20_000
-const PATIENCE_MILLISECONDS = 30_000
+import { messageOf } from '../../text/message-of.ts'
+import { keepAttributes, whoMayReplace } from './attributes.ts'
+import { holderHere, isGone } from './holder.ts'
+import type { Lock } from './lock.ts'
+import { ABANDONED_MILLISECONDS, takeLock } from './lock.ts'
 
 /** Somebody else wrote the file after it was read. */
-export class FileChanged extends Error {
+class FileChanged extends Error {
   override readonly name = 'FileChanged'
+}
+
+/** This user may write there, but not give the new file to whom the old one belongs. */
+class NotPermitted extends Error {
+  override readonly name = 'NotPermitted'
+}
+
+/** The file says what was wanted; whether it still does after a power failure is not known. */
+class PerhapsNotOnDisk extends Error {
+  override readonly name = 'PerhapsNotOnDisk'
 }
 
 /**
  * Changes a file. The old one stays until the new one is on the disk, whatever happens in between.
  * @param path the file; where it is a link, what that points to is written
  * @param change makes the new content from what stands in it while no other command can write; null leaves it as it is
- * @throws FileChanged when an editor wrote it at the same moment, what `change` throws, and the system's error when it
- *   cannot be written; nothing was changed then
+ * @throws FileChanged when an editor wrote it at the same moment, NotPermitted, what `change` throws, and the system's
+ *   error when it cannot be written; nothing was changed then. PerhapsNotOnDisk when it was changed
  */
 export async function changeFile(path: string, change: (before: Buffer) => Buffer | null): Promise<void> {
+  const name = join(basename(dirname(path)), basename(path))
   const real = await realpath(path)
   const lock = await takeLock(`${real}.lock`)
   try {
-    await removeRemains(real)
+    // What others left is no reason not to go on.
+    await removeRemains(real).catch(() => undefined)
     const before = await readFile(real)
     const after = change(before)
     if (after === null) return
-    const temporary = `${real}.${process.pid}.${randomBytes(4).toString('hex')}.new`
-    try {
-      await writeNew(temporary, after, await stat(real))
-      if (!(await readFile(real)).equals(before)) {
-        throw new FileChanged(`${path} was changed by somebody else meanwhile: look at it again`)
-      }
-      await rename(temporary, real)
-    } catch (error) {
-      await rm(temporary, { force: true }).catch(() => undefined)
-      throw error
-    }
-    await syncFolder(dirname(real))
+    await replaceFile({ name, real, lock, before, after })
+    await syncFolder(dirname(real), name)
   } finally {
     await lock.release()
   }
 }
 
-async function writeNew(
-  path: string,
-  content: Buffer,
-  { mode, uid, gid }: { mode: number; uid: number; gid: number },
-): Promise<void> {
-  const handle = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode & 0o777)
+interface Replacement {
+  /** As it stands in messages. */
+  readonly name: string
+  readonly real: string
+  readonly lock: Lock
+  readonly before: Buffer
+  readonly after: Buffer
+}
+
+async function replaceFile({ after, before, lock, name, real }: Replacement): Promise<void> {
+  const stats = await stat(real)
+  const temporary = `${real}.${holderHere()}.${randomBytes(4).toString('hex')}.new`
   try {
-    await keepOwner(handle, uid, gid)
-    // The umask must not take away what the file had.
-    await handle.chmod(mode & 0o777)
-    await handle.writeFile(content)
-    await handle.sync()
-  } finally {
-    await handle.close()
+    const { O_CREAT, O_EXCL, O_WRONLY } = constants
+    const handle = await open(temporary, O_WRONLY | O_CREAT | O_EXCL, stats.mode & 0o777)
+    try {
+      await keepAttributes(handle, temporary, real, stats)
+      await handle.writeFile(after)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    if (!(await readFile(real)).equals(before) || !(await lock.isHeld())) {
+      throw new FileChanged(`${name} was changed by somebody else meanwhile: look at it again`)
+    }
+    await rename(temporary, real)
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined)
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error
+    const message = `${name} cannot be written: EPERM; nothing was changed; ${whoMayReplace(stats)}`
+    throw new NotPermitted(message, { cause: error })
   }
 }
 
-/** Root gives the new file to whom the old one belonged; nobody else may, and needs to. */
-async function keepOwner(handle: FileHandle, uid: number, gid: number): Promise<void> {
-  const now = await handle.stat()
-  if (now.uid === uid && now.gid === gid) return
-  await handle.chown(uid, gid)
-}
+/** File systems that know no such thing, as some on the network. */
+const NOT_NEEDED = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'EISDIR'])
 
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
+async function syncFolder(folder: string, name: string): Promise<void> {
   try {
-    await handle.sync()
-  } finally {
-    await handle.close()
+    const handle = await open(folder, 'r')
+    try {
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== undefined && NOT_NEEDED.has(code)) return
+    throw new PerhapsNotOnDisk(
+      `${name} was written, but perhaps not yet to the disk: ${code ?? messageOf(error)} for its folder; look at the disk, and at the file after a power failure`,
+      { cause: error },
+    )
   }
 }
 
 /** What commands left that were killed while they held the lock; only who holds it may clear up. */
 async function removeRemains(real: string): Promise<void> {
   const folder = dirname(real)
-  const remains = new RegExp(`^${basename(real).replaceAll('.', '\\.')}\\.\\d+\\.[0-9a-f]{8}\\.new$`)
+  const begin = `${basename(real)}.`
   for (const name of await readdir(folder)) {
-    if (remains.test(name)) await rm(join(folder, name), { force: true })
-  }
-}
-
-interface Lock {
-  release(): Promise<void>
-}
-
-async function takeLock(path: string): Promise<Lock> {
-  const own = `${process.pid} ${randomBytes(8).toString('hex')}\n`
-  const until = Date.now() + PATIENCE_MILLISECONDS
-  for (;;) {
-    try {
-      await writeFile(path, own, { flag: 'wx', mode: 0o600 })
-      return { release: () => release(path, own) }
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
-        // Half a lock of a full disk would keep everybody waiting.
-        await release(path, own)
-        throw error
-      }
-    }
-    await removeStale(path)
-    if (Date.now() > until)
-      throw new Error(`another command holds ${path}: try again, or remove it if there is none`)
-    await delay(20)
-  }
-}
-
-async function release(path: string, own: string): Promise<void> {
-  const held = await readFile(path, 'utf8').catch(() => null)
-  // Another one may have taken it for dead.
-  if (held !== null && own.startsWith(held)) await rm(path, { force: true }).catch(() => undefined)
-}
-
-async function removeStale(path: string): Promise<void> {
-  const text = await readFile(path, 'utf8').catch(() => null)
-  const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Date.now() }))
-  const holder = Number(text?.split(' ', 1)[0] ?? Number.NaN)
-  const dead = Number.isInteger(holder) && holder > 0 && !isRunning(holder)
-  if (!dead && Date.now() - mtimeMs < STALE_MILLISECONDS) return
-  // Only what was looked at is taken away: another command may have done so first, and hold a new one.
-  const aside = `${path}.${process.pid}.stale`
-  await rename(path, aside).catch(() => undefined)
-  const moved = await readFile(aside, 'utf8').catch(() => null)
-  if (moved !== null && moved !== text) await rename(aside, path).catch(() => undefined)
-  await rm(aside, { force: true })
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+    if (!name.startsWith(begin)) continue
+    const holder = /^(\d+\.[0-9a-f]{16})\.[0-9a-f]{8}\.new$/.exec(name.slice(begin.length))?.[1]
+    if (holder === undefined) continue
+    const path = join(folder, name)
+    const isOld = Date.now() - (await stat(path)).mtimeMs > ABANDONED_MILLISECONDS
+    if (isOld || isGone(holder)) await rm(path, { force: true })
   }
 }

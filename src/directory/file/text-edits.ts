@@ -4,8 +4,8 @@
  * compared with what it writes with it, and only the difference is taken over into the text.
  */
 
-import type { Document, Node, YAMLMap, YAMLSeq } from 'yaml'
-import { isMap, isScalar, isSeq, parseDocument } from 'yaml'
+import type { Document, Node, Pair, YAMLMap, YAMLSeq } from 'yaml'
+import { isMap, isNode, isScalar, isSeq, visit } from 'yaml'
 import { parsePin } from '../../certificate/pin.ts'
 import { normalizeDomain } from '../../text/domain-name.ts'
 import { parseRange } from '../../text/ip-address.ts'
@@ -15,6 +15,7 @@ import type { Difference } from '../difference.ts'
 import { connectorDifference, domainDifference } from '../difference.ts'
 import type { Organization } from '../model.ts'
 import { nameKey } from '../model.ts'
+import { parseWithComments } from './comments.ts'
 import { takeOver } from './take-over.ts'
 
 /** One organisation before and after; before null adds it, after null removes it. */
@@ -31,38 +32,49 @@ export interface TextEdit {
  */
 export function editText(text: string, edits: readonly TextEdit[]): string[] {
   const lines = text.replaceAll('\r\n', '\n')
-  const document = parseDocument(lines, { stringKeys: true, resolveKnownTags: false })
-  const layout = layoutOf(lines)
-  const untouched = document.toString(layout)
+  const document = parseWithComments(lines)
   const organizations = listAt(document, document.contents, 'organizations')
-  for (const edit of edits) editOrganization(document, organizations, edit)
+  const layout = layoutOf(lines, organizations)
+  const untouched = document.toString(layout)
+  const byName = new Map(organizations.items.map((item) => [nameIn(item), item]))
+  for (const edit of edits) {
+    const item = edit.before === null ? undefined : byName.get(nameKey(edit.before.name))
+    editOrganization(document, organizations, item, edit)
+  }
+  visit(document, { Pair: (_, pair) => keepCommentsOfNone(pair) })
   const changed = document.toString(layout)
   const merged = takeOver(lines, untouched, changed)
   const texts = merged === null ? [changed] : [merged, changed]
   return text.includes('\r\n') ? texts.map((one) => one.replaceAll('\n', '\r\n')) : texts
 }
 
-function layoutOf(text: string): { lineWidth: 0; flowCollectionPadding: boolean; indentSeq: boolean } {
+function layoutOf(
+  text: string,
+  { flow, range }: YAMLSeq,
+): { lineWidth: 0; flowCollectionPadding: boolean; indentSeq: boolean } {
+  const start = range?.[0] ?? 0
   return {
     lineWidth: 0,
     flowCollectionPadding: /[[{] \S/.test(text),
-    indentSeq: !/^organizations:[^\n]*\n(?:\s*(?:#[^\n]*)?\n)*-/m.test(text),
+    indentSeq: flow === true || text[start - 1] !== '\n',
   }
 }
 
 function editOrganization(
   document: Document.Parsed,
   organizations: YAMLSeq<Node>,
+  map: Node | undefined,
   { before, after }: TextEdit,
 ): void {
   if (before === null) {
     if (after !== null) append(document, organizations, organizationAsWritten(after), true)
     return
   }
-  const index = organizations.items.findIndex((item) => nameIn(item) === nameKey(before.name))
-  const map = organizations.items[index]
   if (after === null) {
-    organizations.items.splice(index, index < 0 ? 0 : 1)
+    keepItems(
+      organizations,
+      organizations.items.filter((item) => item !== map),
+    )
     return
   }
   if (!isMap(map)) return
@@ -90,7 +102,10 @@ function editList<T extends { readonly domainName: string } | { readonly name: s
   const gone = new Set<unknown>(
     removed.flatMap((record) => (kept.has(record) ? [] : [byKey.get(keyOfRecord(record))])),
   )
-  list.items = list.items.filter((item) => !gone.has(item))
+  keepItems(
+    list,
+    list.items.filter((item) => !gone.has(item)),
+  )
   for (const [from, to] of [...changed, ...renamed]) {
     const item = byKey.get(keyOfRecord(from))
     if (isMap(item)) editMap(document, item, written(from), written(to))
@@ -141,7 +156,21 @@ function editTexts(document: Document.Parsed, list: YAMLSeq<Node>, wanted: reado
   const known = new Map(
     list.items.map((item) => [canonicalText(isScalar(item) ? String(item.value) : ''), item]),
   )
-  list.items = wanted.map((text) => known.get(text) ?? document.createNode(text))
+  keepItems(
+    list,
+    wanted.map((text) => known.get(text) ?? document.createNode(text)),
+  )
+}
+
+/** What comes first now need not be apart from its key as it was from the one before it. */
+function keepItems(list: YAMLSeq<Node>, items: Node[]): void {
+  const [was] = list.items
+  const [first] = items
+  if (isNode(was) && isNode(first) && was !== first) {
+    if (was.spaceBefore === true) first.spaceBefore = true
+    else delete first.spaceBefore
+  }
+  list.items = items
 }
 
 /** As the schema would keep it: an address range, a pin, an address space, a domain. */
@@ -154,6 +183,17 @@ function canonicalText(text: string): string {
   )
 }
 
+/** A list that has become empty is written behind its key, where its comments have no place: they stand above the key. */
+function keepCommentsOfNone({ key, value: list }: Pair): void {
+  if (!isNode(key) || !isSeq(list) || list.flow === true || list.items.length > 0) return
+  const comments = [key.commentBefore, list.commentBefore, list.comment]
+  const given = comments.filter((comment) => typeof comment === 'string')
+  if (given.length > 0) key.commentBefore = given.join('\n')
+  delete list.commentBefore
+  delete list.comment
+  delete list.spaceBefore
+}
+
 function isTexts(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every((item) => typeof item === 'string')
 }
@@ -163,6 +203,8 @@ function listAt(document: Document.Parsed, owner: unknown, key: string): YAMLSeq
   const node = isMap(owner) ? owner.get(key, true) : undefined
   if (isSeq<Node>(node)) return node
   const list = document.createNode([]) as YAMLSeq<Node>
+  list.flow = true
+  if (isNode(node)) Object.assign(list, { comment: node.comment, commentBefore: node.commentBefore })
   if (isMap(owner)) owner.set(key, list)
   return list
 }
