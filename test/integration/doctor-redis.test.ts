@@ -225,8 +225,10 @@ describe('connectorctl doctor, of Redis,', () => {
     // Half a replica: it asks for the data, and is told to wait.
     const half = connect({ port: redis.port })
     atEnd(t, () => half.destroy())
-    half.write('PSYNC ? -1\r\n')
+    // To one that takes the data from the socket alone Redis sends them after the delay; to others at once, from a file.
+    half.write('REPLCONF capa eof\r\nPSYNC ? -1\r\n')
     await once(half, 'data')
+    while (!(await redis.client.info('replication')).includes('connected_slaves:1')) await delay(10)
     const found = await examined(instance.folder)
     assertFound(found, 'redis-replicas-missing', 'error', /: 1 connected, 2 wanted$/)
     assertFound(found, 'redis-replica-behind', 'warning', /: 127\.0\.0\.1:0 is wait_bgsave, 0 s behind$/)
