@@ -226,8 +226,9 @@ describe('connectorctl doctor, of Redis,', () => {
     const half = connect({ port: redis.port })
     atEnd(t, () => half.destroy())
     // To one that takes the data from the socket alone Redis sends them after the delay; to others at once, from a file.
-    half.write('REPLCONF capa eof\r\nPSYNC ? -1\r\n')
+    half.write('REPLCONF capa eof\r\n')
     await once(half, 'data')
+    half.write('PSYNC ? -1\r\n')
     while (!(await redis.client.info('replication')).includes('connected_slaves:1')) await delay(10)
     const found = await examined(instance.folder)
     assertFound(found, 'redis-replicas-missing', 'error', /: 1 connected, 2 wanted$/)
