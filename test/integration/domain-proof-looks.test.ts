@@ -48,6 +48,9 @@ function ok({ code, stderr, stdout }: Finished): string {
   return stdout
 }
 
+/** Each is some look-ups: the short run has fewer. */
+const THOUSANDS = process.env['PROOF'] === 'short' ? 200 : 1000
+
 describe('a running smarthost', () => {
   onBothStores('looks by itself at proofs that were never looked at', TEXT, async (t, { ctl, instance }) => {
     if (!hasPrograms(t, NSD)) return
@@ -137,9 +140,9 @@ describe('a fleet', () => {
 })
 
 describe('domain verify --all', () => {
-  it('looks at thousands of domains, a bar on a terminal, and writes them at once', async (t) => {
+  it('looks at very many domains, a bar on a terminal, and writes them at once', async (t) => {
     if (!hasPrograms(t, NSD, SCRIPT)) return
-    const names = Array.from({ length: 1000 }, (_, index) => `d${index}.contoso.example`)
+    const names = Array.from({ length: THOUSANDS }, (_, index) => `d${index}.contoso.example`)
     const text = `organizations:\n  - name: contoso\n    acceptedDomains:\n${names.map((name) => `      - domainName: ${name}\n`).join('')}`
     const instance = await makeInstance(t, { organizations: text })
     const nsd = await startNsd(t, ZONES)
@@ -154,10 +157,10 @@ describe('domain verify --all', () => {
     await nsd.reload({ 'contoso.example': [...ZONES['contoso.example'], ...records] })
     const terminal = Terminal.start(t, 'domain', 'verify', '--all', ...at)
     await terminal.shows(/Looking at proofs \[/)
-    await terminal.shows(/proofs of domains were looked at: 2 newly proven, 998 not proven/)
+    await terminal.shows(/proofs of domains were looked at: 2 newly proven, \d+8 not proven/)
     const { stdout } = await connectorctl('domain', 'verify', '--all', '--json', ...at)
     const { counts, lost } = JSON.parse(stdout) as { counts: Record<string, number>; lost: number }
-    assert.deepEqual([counts['proven'], counts['unproven'], lost], [2, 998, 0])
+    assert.deepEqual([counts['proven'], counts['unproven'], lost], [2, THOUSANDS - 2, 0])
   })
 
   it('is stopped by Ctrl-C while it waits, and changes nothing', async (t) => {

@@ -119,8 +119,9 @@ describe('what explain says would let a mail through', () => {
       const made = remedies.filter(({ changes, commands }) => commands.length === changes.length)
       assert.ok(made.length > 0)
       const copies = await temporaryFolder(t)
-      // The first, and the one that is least like it.
-      for (const [index, remedy] of [made[0], made.at(-1)].entries()) {
+      // The first; the whole proof tries the one that is least like it, too.
+      const tried = process.env['PROOF'] === 'short' ? [made[0]] : [made[0], made.at(-1)]
+      for (const [index, remedy] of tried.entries()) {
         const copy = join(copies, String(index))
         await cp(folder, copy, { recursive: true })
         for (const command of remedy?.commands ?? []) {

@@ -2,6 +2,7 @@
 
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -18,16 +19,28 @@ const CONNECTORCTL = join(ROOT, 'bin', 'connectorctl.js')
 /** Longer than any start on a busy machine; nothing waits for it but a failure. */
 const START_MILLISECONDS = 60_000
 
+/** Below the range that the system takes ports of outgoing connections from: it gives none of these away meanwhile. */
+const [LOWEST_PORT, HIGHEST_PORT] = [12_000, 32_000]
+
 /** @returns a TCP port of loopback that is free now */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
-  const server = createServer()
-  server.listen(0, host)
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
+  for (let attempt = 0; attempt < 1_000; attempt++) {
+    const port = randomInt(LOWEST_PORT, HIGHEST_PORT)
+    const server = createServer()
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => {
+        resolve(false)
+      })
+      server.listen(port, host, () => {
+        resolve(true)
+      })
+    })
+    if (!isFree) continue
+    server.close()
+    await once(server, 'close')
+    return port
+  }
+  throw new Error('no port is free')
 }
 
 const ENDINGS = new WeakMap<TestContext, (() => unknown)[]>()

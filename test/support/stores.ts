@@ -18,6 +18,26 @@ export interface Stored {
   readonly ctl: (...args: string[]) => Promise<Finished>
 }
 
+const STORES = ['file', 'redis'] as const
+
+let alternating = 0
+
+/**
+ * As `onBothStores`; but the short run takes the one store for the first such test of a file, the other for the next.
+ * @param behaviour what a user would notice
+ * @param organizations the text of organizations.yaml to begin with
+ * @param body the test
+ */
+export function onEitherStore(
+  behaviour: string,
+  organizations: string,
+  body: (t: TestContext, stored: Stored) => Promise<void>,
+): void {
+  const turn = STORES[alternating++ % STORES.length] ?? 'file'
+  for (const store of process.env['PROOF'] === 'short' ? [turn] : STORES)
+    onStore(store, behaviour, organizations, body)
+}
+
 /**
  * @param behaviour what a user would notice
  * @param organizations the text of organizations.yaml to begin with
@@ -28,12 +48,19 @@ export function onBothStores(
   organizations: string,
   body: (t: TestContext, stored: Stored) => Promise<void>,
 ): void {
-  for (const store of ['file', 'redis'] as const) {
-    it(`${behaviour} (${store})`, async (t) => {
-      const stored = await storeOf(t, store, organizations)
-      if (stored !== null) await body(t, stored)
-    })
-  }
+  for (const store of STORES) onStore(store, behaviour, organizations, body)
+}
+
+function onStore(
+  store: Stored['store'],
+  behaviour: string,
+  organizations: string,
+  body: (t: TestContext, stored: Stored) => Promise<void>,
+): void {
+  it(`${behaviour} (${store})`, async (t) => {
+    const stored = await storeOf(t, store, organizations)
+    if (stored !== null) await body(t, stored)
+  })
 }
 
 async function storeOf(

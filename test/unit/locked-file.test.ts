@@ -52,10 +52,10 @@ describe('the lock of a file', () => {
   const holders: readonly (readonly [who: string, holder: string, minutes: number, waits: boolean])[] = [
     ['a command that lives and takes long', holderHere(), 1, true],
     ['a command in another container, which cannot be looked up', ELSEWHERE, 1, true],
-    ['nobody knows whom', '', 1, true],
+    ['who has just made it and not written into it yet', '', 0, true],
     ['a command that was killed', DEAD, 0, false],
     ['a command in another container without a sign of life for long', ELSEWHERE, 11, false],
-    ['nobody knows whom, for long', '', 11, false],
+    ['who was killed before it could write into it', '', 1, false],
   ]
   for (const [who, holder, minutes, waits] of holders) {
     it(`of ${who} is ${waits ? 'respected' : 'taken over'}`, async (t) => {

@@ -16,6 +16,8 @@ const TOUCH_MILLISECONDS = 5_000
 /** Without a sign of life for so long, a holder that cannot be looked up has died: minutes more than any change takes. */
 export const ABANDONED_MILLISECONDS = 600_000
 const PATIENCE_MILLISECONDS = 30_000
+/** A lock is made and written at once; one that stays empty is of a command that was killed in between. */
+const EMPTY_MILLISECONDS = 1_000
 /** Looking at a lock and removing it takes less than a millisecond. */
 const GUARD_MILLISECONDS = 10_000
 
@@ -101,7 +103,8 @@ function removeAbandoned(path: string): void {
 function isAbandoned(path: string): boolean {
   if (ageOf(path) > ABANDONED_MILLISECONDS) return true
   try {
-    return isGone(readFileSync(path, 'utf8').split(' ', 1)[0] ?? '')
+    const text = readFileSync(path, 'utf8')
+    return text === '' ? ageOf(path) > EMPTY_MILLISECONDS : isGone(text.split(' ', 1)[0] ?? '')
   } catch {
     return false
   }
