@@ -5,7 +5,6 @@ import type { DirectoryEditor, EditWritten, WantedOrganization } from '../direct
 import { StaleRevision } from '../directory/editor.ts'
 import { openFileEditor } from '../directory/file/file-editor.ts'
 import type { Settings } from '../instance/settings.ts'
-import { redisSettingsOf, seenBy } from '../instance/store.ts'
 import { messageOf } from '../text/message-of.ts'
 import { CommandFailed, UsageError } from './errors.ts'
 import { requireInstance, settingsOf } from './instance.ts'
@@ -56,12 +55,10 @@ async function openEditor(
   if (settings.directory.store === 'file') {
     return { editor: await openFileEditor(join(instance, 'config', 'organizations.yaml')), replicas: 0 }
   }
-  const { writer: connection, prefix, replicas } = redisSettingsOf(instance)
   // A command on the file need not wait for the client of a server that it does not have.
-  const { DirectoryWriter } = await import('../directory/redis/writer.ts')
+  const { openWriter } = await import('./redis.ts')
   const { redisEditor } = await import('../directory/redis/redis-editor.ts')
-  const seen = seenBy(instance, { warn: () => undefined }).read()
-  const writer = await DirectoryWriter.open({ connection, prefix, replicas, command, seen })
+  const { replicas, writer } = await openWriter(instance, command)
   return { editor: redisEditor(writer), replicas }
 }
 

@@ -14,6 +14,18 @@ export interface OpenWriter {
 }
 
 /**
+ * @param instance an instance's folder whose directory is in Redis
+ * @param command what the audit stream says was run
+ * @returns an open writer, to be closed
+ * @throws with every problem in redis.ini, or with one line when Redis cannot be reached
+ */
+export async function openWriter(instance: string, command: string): Promise<OpenWriter> {
+  const { writer: connection, prefix, replicas } = redisSettingsOf(instance)
+  const seen = seenBy(instance, { warn: () => undefined }).read()
+  return { writer: await DirectoryWriter.open({ connection, prefix, replicas, command, seen }), replicas }
+}
+
+/**
  * @param folder what --instance names
  * @param command what the audit stream says was run
  * @param use what is done with the directory
@@ -32,13 +44,11 @@ export async function withWriter(
     )
   }
   try {
-    const { writer: connection, prefix, replicas } = redisSettingsOf(instance)
-    const seen = seenBy(instance, { warn: () => undefined }).read()
-    const writer = await DirectoryWriter.open({ connection, prefix, replicas, command, seen })
+    const open = await openWriter(instance, command)
     try {
-      await use({ writer, replicas })
+      await use(open)
     } finally {
-      writer.close()
+      open.writer.close()
     }
   } catch (error) {
     if (error instanceof CommandFailed) throw error

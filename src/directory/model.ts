@@ -56,3 +56,20 @@ export function formatProblem(problem: Problem): string {
 export function nameKey(name: string): string {
   return name.normalize('NFC').toLowerCase()
 }
+
+/**
+ * @param domainName a domain in A-label form
+ * @param organization whose it shall be
+ * @returns its record, with the defaults of New-AcceptedDomain
+ */
+export function newDomain(domainName: string, organization: string): AcceptedDomain {
+  return {
+    organization,
+    domainName,
+    domainType: 'Authoritative',
+    matchSubDomains: false,
+    sendingFromDomainDisabled: false,
+    pendingRemoval: false,
+    delegatedSubDomains: [],
+  }
+}

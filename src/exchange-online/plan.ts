@@ -2,7 +2,7 @@
 
 import { dissenting } from '../directory/domain-index.ts'
 import type { ConfiguredConnector, Organization } from '../directory/model.ts'
-import { nameKey } from '../directory/model.ts'
+import { nameKey, newDomain } from '../directory/model.ts'
 import type { AcceptedDomain } from '../policy/types.ts'
 import { ancestorsOf, normalizeDomain } from '../text/domain-name.ts'
 import { printable } from '../text/printable.ts'
@@ -118,20 +118,12 @@ function whyOfOthers(
     if (nameKey(owner.organization) === nameKey(organization)) return null
     return `it is registered here with "${printable(owner.organization)}": ${mend}`
   }
-  const domain = { ...NEW_DOMAIN, organization, domainName: key }
+  const domain = newDomain(key, organization)
   const above = ancestorsOf(key).flatMap((name) => registered.get(name) ?? [])
   const [upper] = dissenting(domain, above)
   if (upper === undefined) return null
   return `it is below ${upper.domainName}, which is registered here with "${printable(upper.organization)}": ${mend}`
 }
-
-const NEW_DOMAIN = {
-  domainType: 'Authoritative',
-  matchSubDomains: false,
-  sendingFromDomainDisabled: false,
-  pendingRemoval: false,
-  delegatedSubDomains: [],
-} as const
 
 /** What Exchange does not know of (who may register below it, proof of ownership) stays. */
 function domainAfter({ existing, draft, record }: SettledRow<AcceptedDomain>): AcceptedDomain {

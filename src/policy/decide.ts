@@ -200,9 +200,7 @@ function refuseDisabledSender(facts: DecisionFacts, note: Note): Decision | null
  * of somebody else bars nobody.
  */
 function ownUnproven({ matched, senderDomain }: Attribution): AcceptedDomain | null {
-  if (matched === null || senderDomain === null || isUnknown(senderDomain)) return null
-  const { unproven } = senderDomain
-  return unproven?.organization === matched.connector.organization ? unproven : null
+  return matched === null ? null : unprovenOf(matched.connector, senderDomain)
 }
 
 function strangerForCertain({ attribution, relayingRespected }: DecisionFacts): boolean {
@@ -333,12 +331,12 @@ function refuse(facts: DecisionFacts, note: Note): Decision {
 function reasonForNeither(matched: WeighedCandidate, { sender, senderDomain }: Attribution): ReasonCode {
   const { certificateDomain, connector, match } = matched
   if (match.via === 'certificate') {
-    return isUnprovenOf(connector, certificateDomain)
+    return unprovenOf(connector, certificateDomain) !== null
       ? 'certificate-domain-not-proven'
       : 'certificate-domain-not-accepted'
   }
   if (sender.address === '') return 'null-sender'
-  if (isUnprovenOf(connector, senderDomain)) return 'sender-domain-not-proven'
+  if (unprovenOf(connector, senderDomain) !== null) return 'sender-domain-not-proven'
   if (senderDomain !== null && !isUnknown(senderDomain)) {
     const parent = senderDomain.uncoveredParent
     if (parent?.organization === matched.connector.organization) return 'sender-sub-domain-not-covered'
@@ -346,8 +344,13 @@ function reasonForNeither(matched: WeighedCandidate, { sender, senderDomain }: A
   return 'sender-domain-not-accepted'
 }
 
-function isUnprovenOf({ organization }: InboundConnector, fact: Fact<DomainFact> | null): boolean {
-  return fact !== null && !isUnknown(fact) && fact.unproven?.organization === organization
+/** The record of the connector's own organisation that would cover the domain, but counts for nothing. */
+function unprovenOf(
+  { organization }: InboundConnector,
+  fact: Fact<DomainFact> | null,
+): AcceptedDomain | null {
+  if (fact === null || isUnknown(fact)) return null
+  return fact.unproven?.organization === organization ? fact.unproven : null
 }
 
 function conclude({ attribution: { matched } }: DecisionFacts, reason: ReasonCode): Decision {

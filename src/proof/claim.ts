@@ -6,7 +6,7 @@
 import { canonical } from '../directory/difference.ts'
 import { dissenting } from '../directory/domain-index.ts'
 import type { DirectoryEditor, WantedOrganization } from '../directory/editor.ts'
-import { nameKey } from '../directory/model.ts'
+import { nameKey, newDomain } from '../directory/model.ts'
 import type { Terms } from '../policy/proof.ts'
 import { isProven } from '../policy/proof.ts'
 import type { AcceptedDomain, DomainProof } from '../policy/types.ts'
@@ -55,12 +55,7 @@ export async function planClaim(
   const beneath = named(lower)
   const kept = beneath.filter((record) => !isTakeable(record, now))
   const domain: AcceptedDomain = {
-    organization,
-    domainName,
-    domainType: 'Authoritative',
-    matchSubDomains: false,
-    sendingFromDomainDisabled: false,
-    pendingRemoval: false,
+    ...newDomain(domainName, organization),
     // Who has proven a domain below keeps it: so much the owner of the upper one must leave him (rule 3).
     delegatedSubDomains: kept.map((record) => record.domainName),
     proof: null,

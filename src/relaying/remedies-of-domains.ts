@@ -2,6 +2,7 @@
 
 import type { Directory } from '../directory/directory.ts'
 import { dissenting } from '../directory/domain-index.ts'
+import { newDomain } from '../directory/model.ts'
 import { isUnknown } from '../policy/attribute.ts'
 import type { AcceptedDomain, DomainFact, Fact } from '../policy/types.ts'
 import { withoutWildcard } from '../text/certificate-name.ts'
@@ -127,17 +128,5 @@ function registering(domainName: string, organization: string): Change {
     // Without --yes: the command names the domain's public MX, and asks.
     command: ['domain', 'add', domainName, '--organization', organization],
     domain: newDomain(domainName, organization),
-  }
-}
-
-function newDomain(domainName: string, organization: string): AcceptedDomain {
-  return {
-    organization,
-    domainName,
-    domainType: 'Authoritative',
-    matchSubDomains: false,
-    sendingFromDomainDisabled: false,
-    pendingRemoval: false,
-    delegatedSubDomains: [],
   }
 }

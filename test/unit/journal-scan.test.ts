@@ -25,6 +25,7 @@ import type { JournalRecord } from '../../src/journal/record.ts'
 import type { JournalPeriod } from '../../src/journal/scan.ts'
 import { scanJournal } from '../../src/journal/scan.ts'
 import { openJournal } from '../../src/journal/writer.ts'
+import { journalRecord } from '../support/journal-record.ts'
 import { temporaryFolder } from '../support/smarthost.ts'
 
 const BEGIN = Date.UTC(2026, 10, 1)
@@ -35,26 +36,7 @@ const DAY = 24 * HOUR
 const at = (offset: number): string => new Date(BEGIN + offset).toISOString()
 
 function record(id: string, time: string, more: Partial<JournalRecord> = {}): JournalRecord {
-  return {
-    time,
-    id,
-    peer: {
-      address: '10.1.0.7',
-      helo: 'scanner',
-      tls: null,
-      certificate: { state: 'no-tls', fingerprint: null, names: [], why: null },
-    },
-    organization: 'contoso',
-    connector: 'Branch scanners',
-    via: 'address',
-    sender: 'scanner@contoso.com',
-    recipient: 'kate@tailspintoys.com',
-    outcome: 'relay',
-    reason: 'sender-domain-accepted',
-    reply: '250 2.1.5 Recipient OK',
-    revision: 'abc',
-    ...more,
-  }
+  return journalRecord(id, { time, ...more })
 }
 
 const line = (one: JournalRecord): string => `${JSON.stringify(one)}\n`

@@ -9,32 +9,10 @@ import type { JournalFilter } from '../../src/journal/reader.ts'
 import { followJournal, readJournal } from '../../src/journal/reader.ts'
 import type { JournalRecord } from '../../src/journal/record.ts'
 import { openJournal } from '../../src/journal/writer.ts'
+import { journalRecord as record } from '../support/journal-record.ts'
 import { temporaryFolder } from '../support/smarthost.ts'
 
 const DAY = 86_400_000
-
-function record(id: string, more: Partial<JournalRecord> = {}): JournalRecord {
-  return {
-    time: '2026-11-24T02:00:00.000Z',
-    id,
-    peer: {
-      address: '10.1.0.7',
-      helo: 'scanner',
-      tls: null,
-      certificate: { state: 'no-tls', fingerprint: null, names: [], why: null },
-    },
-    organization: 'contoso',
-    connector: 'Branch scanners',
-    via: 'address',
-    sender: 'scanner@contoso.com',
-    recipient: 'kate@tailspintoys.com',
-    outcome: 'relay',
-    reason: 'sender-domain-accepted',
-    reply: '250 2.1.5 Recipient OK',
-    revision: 'abc',
-    ...more,
-  }
-}
 
 async function idsOf(directory: string, filter: JournalFilter = {}): Promise<string[]> {
   const ids: string[] = []

@@ -17,8 +17,9 @@ import type { CliContext } from '../context.ts'
 import { CommandFailed, UsageError } from '../errors.ts'
 import { requireInstance } from '../instance.ts'
 import { hasColors } from '../manage/table.ts'
-import { INSTANCE_OPTION } from '../options.ts'
+import { collected, INSTANCE_OPTION } from '../options.ts'
 import { Progress } from '../terminal.ts'
+import { sinceOf } from '../times.ts'
 
 interface Flags {
   readonly instance: string
@@ -50,14 +51,14 @@ export function registerDoctor(program: Command, context: CliContext): void {
     .command('doctor')
     .description('check the whole installation and say what to mend; exit code 1 when there are errors')
     .option('--since <time>', 'from when on use is counted: 90s, 15m, 1h, 7d, or 2026-11-24T02:00:00Z', '30d')
-    .option('--journal <dir>', "another node's data/journal, or a copy of it; may be repeated", many, [])
+    .option('--journal <dir>', "another node's data/journal, or a copy of it; may be repeated", collected, [])
     .option(
       '--address <ip>',
       "where this host's mail leaves from, e.g. its NAT's address; may be repeated; without it the machine's public ones",
-      many,
+      collected,
       [],
     )
-    .option('--domain <name>', 'a domain whose SPF is looked at; may be repeated', many, [])
+    .option('--domain <name>', 'a domain whose SPF is looked at; may be repeated', collected, [])
     .option('--resolver <addr[:port]>', "the DNS resolver to ask; without it the system's")
     .option('--no-dns', 'ask no DNS')
     .option('--json', 'print {"findings": [...]} as one JSON object')
@@ -68,13 +69,9 @@ export function registerDoctor(program: Command, context: CliContext): void {
     })
 }
 
-function many(text: string, before: readonly string[]): string[] {
-  return [...before, text]
-}
-
 async function doctor(flags: Flags, context: CliContext): Promise<void> {
   const instance = resolve(flags.instance)
-  const since = sinceOf(flags.since, Date.now())
+  const since = sinceOf(flags.since, 0)
   const dns = {
     enabled: flags.dns,
     resolver: flags.resolver === undefined ? null : resolverOf(flags.resolver),
@@ -125,26 +122,6 @@ function domainOf(text: string): string {
   const domain = normalizeDomain(text)
   if (domain !== null) return domain
   throw new UsageError(`--domain ${JSON.stringify(printable(text))} is no domain name`)
-}
-
-const UNITS: ReadonlyMap<string, number> = new Map([
-  ['s', 1000],
-  ['m', 60_000],
-  ['h', 3_600_000],
-  ['d', 86_400_000],
-])
-
-const TIME = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?$/
-
-function sinceOf(text: string, now: number): Date {
-  const [, amount, unit = ''] = /^(\d{1,9})([smhd])$/.exec(text) ?? []
-  const time = amount === undefined ? Number.NaN : now - Number(amount) * (UNITS.get(unit) ?? 0)
-  const since = new Date(TIME.test(text) ? Date.parse(text) : time)
-  // A million years ago is no time that records have.
-  if (!Number.isNaN(since.getTime()) && since.getTime() >= 0) return since
-  throw new UsageError(
-    `--since "${printable(text)}" is no time: give 90s, 15m, 1h, 7d or 2026-11-24T02:00:00Z`,
-  )
 }
 
 type Colour = (severity: FindingSeverity, text: string) => string

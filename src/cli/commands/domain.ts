@@ -146,7 +146,7 @@ async function show(
 ): Promise<void> {
   const { record, stored } = await domainNamed(open, name)
   const owner = stored.organization
-  const report = await recentUsage(open.instance, options, usesOfDomain(record, owner), context)
+  const report = await recentUsage(open, options, usesOfDomain(record, owner), context)
   const warnings = warningsAbout(open, owner, { acceptedDomains: [record], inboundConnectors: [] })
   const { requireDomainProof } = open.settings.relay
   if (options.json === true) {

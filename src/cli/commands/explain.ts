@@ -6,7 +6,6 @@ import type { Directory } from '../../directory/directory.ts'
 import type { Organization } from '../../directory/model.ts'
 import { formatProblem, nameKey } from '../../directory/model.ts'
 import { OrganizationsSource, SourceError } from '../../directory/organizations-source.ts'
-import { MOST_REPORT_ONLY_DAYS } from '../../directory/schema-report-only.ts'
 import { readProposal } from '../../impact/proposal.ts'
 import { overlaid } from '../../impact/proposed-directory.ts'
 import type { Settings } from '../../instance/settings.ts'
@@ -24,6 +23,7 @@ import { askedFor } from '../explain/asked.ts'
 import type { Told } from '../explain/story.ts'
 import { commandsOf, story } from '../explain/story.ts'
 import { requireInstance, settingsOf, trustOf, withDirectory } from '../instance.ts'
+import { reportOnlyFromNow } from '../manage/flags.ts'
 import { INSTANCE_OPTION } from '../options.ts'
 
 interface ExplainOptions extends AskedOptions {
@@ -134,7 +134,7 @@ async function remediesOf(
 ): Promise<Remedy[]> {
   const { outcome } = simulation.decision
   if (outcome === 'relay' || outcome === 'deliver') return []
-  const reportOnlyUntil = new Date(Date.now() + MOST_REPORT_ONLY_DAYS * 86_400_000).toISOString()
+  const reportOnlyUntil = `${reportOnlyFromNow()}T00:00:00.000Z`
   const organization = await likelyOwner(instance, simulation)
   return remediesFor({ directory, settings, message, simulation, organization, reportOnlyUntil })
 }

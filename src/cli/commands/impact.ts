@@ -1,6 +1,5 @@
 /** `connectorctl impact`: what would change for the mail that really came, before it is changed. */
 
-import { statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { Directory } from '../../directory/directory.ts'
@@ -18,8 +17,10 @@ import { printable } from '../../text/printable.ts'
 import type { CliContext } from '../context.ts'
 import { CommandFailed, UsageError } from '../errors.ts'
 import { requireInstance, settingsOf, withDirectory } from '../instance.ts'
-import { INSTANCE_OPTION } from '../options.ts'
+import { journalFolder } from '../journals.ts'
+import { collected, INSTANCE_OPTION } from '../options.ts'
 import { Progress } from '../terminal.ts'
+import { parseDuration } from '../times.ts'
 
 interface Flags {
   readonly instance: string
@@ -63,7 +64,7 @@ export function registerImpact(program: Command, context: CliContext): void {
     )
     .option('--prune', 'with --with: organisations that are not in the file are gone')
     .option('--at <date>', 'a time to come: 2027-02-01, or 2027-02-01T06:00:00Z')
-    .option('--journal <dir>', "another node's data/journal, or a copy of it; may be repeated", many, [])
+    .option('--journal <dir>', "another node's data/journal, or a copy of it; may be repeated", collected, [])
     .option('--organization <name>', 'only what hangs on this organisation')
     .option('--json', 'print the report as one JSON object')
     .option(...INSTANCE_OPTION)
@@ -71,10 +72,6 @@ export function registerImpact(program: Command, context: CliContext): void {
     .action(async (flags: Flags) => {
       await impact(flags, context)
     })
-}
-
-function many(text: string, before: readonly string[]): string[] {
-  return [...before, text]
 }
 
 async function impact(flags: Flags, context: CliContext): Promise<void> {
@@ -89,7 +86,7 @@ async function impact(flags: Flags, context: CliContext): Promise<void> {
   const instance = resolve(flags.instance)
   requireInstance(instance)
   const settings = settingsOf(instance)
-  const copies = flags.journal.map((folder) => folderOf(folder))
+  const copies = flags.journal.map((folder) => journalFolder(folder))
   const source = flags.with === undefined ? null : sourceOf(flags.with)
   await withDirectory(instance, settings, async (directory) => {
     const before = directory.summary().revision
@@ -228,27 +225,9 @@ function sourceOf(file: string): OrganizationsSource {
   }
 }
 
-/** A mistyped folder would hold nothing, and that is something else. */
-function folderOf(directory: string): string {
-  const path = resolve(directory)
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return path
-  throw new CommandFailed(`--journal ${printable(directory)} is no folder`)
-}
-
-const UNITS: ReadonlyMap<string, number> = new Map([
-  ['s', 1000],
-  ['m', 60_000],
-  ['h', 3_600_000],
-  ['d', 86_400_000],
-])
-
 function sinceOf(text: string, now: Date): Date {
-  const [, amount, unit = ''] = /^(\d{1,9})([smhd])$/.exec(text) ?? []
-  const instant = parseInstant(text)
-  const time =
-    amount === undefined
-      ? Date.parse(instant ?? '')
-      : now.getTime() - Number(amount) * (UNITS.get(unit) ?? Number.NaN)
+  const duration = parseDuration(text)
+  const time = duration === null ? Date.parse(parseInstant(text) ?? '') : now.getTime() - duration
   // A million years ago is no time that records have.
   if (time >= 0 && time < now.getTime()) return new Date(time)
   throw new UsageError(

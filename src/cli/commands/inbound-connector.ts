@@ -164,7 +164,7 @@ async function show(
 ): Promise<void> {
   const stored = await ownerOf(open, options.organization)
   const connector = connectorNamed(stored, name)
-  const report = await recentUsage(open.instance, options, usesOfConnector(connector), context)
+  const report = await recentUsage(open, options, usesOfConnector(connector), context)
   const touched = { acceptedDomains: [], inboundConnectors: [connector] }
   const warnings = warningsAbout(open, stored.organization, touched)
   if (options.json === true) {

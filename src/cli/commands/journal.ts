@@ -12,6 +12,7 @@ import type { CliContext } from '../context.ts'
 import { CommandFailed, UsageError } from '../errors.ts'
 import { requireInstance } from '../instance.ts'
 import { INSTANCE_OPTION } from '../options.ts'
+import { sinceOf } from '../times.ts'
 
 interface Flags {
   readonly instance: string
@@ -87,7 +88,7 @@ function filterOf({ id, from, to, outcome, since }: Flags): JournalFilter {
     ...(from === undefined ? {} : { from }),
     ...(to === undefined ? {} : { to }),
     ...(outcome === undefined ? {} : { outcome: outcomeOf(outcome) }),
-    ...(since === undefined ? {} : { since: sinceOf(since, Date.now()) }),
+    ...(since === undefined ? {} : { since: sinceOf(since) }),
   }
 }
 
@@ -100,27 +101,6 @@ function outcomeOf(text: string): Outcome {
   const outcome = OUTCOMES.find((known) => known === text)
   if (outcome !== undefined) return outcome
   throw new UsageError(`--outcome "${printable(text)}" is none of ${OUTCOMES.join(', ')}`)
-}
-
-const UNITS: ReadonlyMap<string, number> = new Map([
-  ['s', 1000],
-  ['m', 60_000],
-  ['h', 3_600_000],
-  ['d', 86_400_000],
-])
-
-function sinceOf(text: string, now: number): Date {
-  const [, amount, unit = ''] = /^(\d{1,9})([smhd])$/.exec(text) ?? []
-  const ago = now - Number(amount) * (UNITS.get(unit) ?? 0)
-  // A million years ago is no time that records have, nor one that can be written.
-  if (amount !== undefined && ago >= 0) return new Date(ago)
-  const time = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?$/.test(text)
-    ? Date.parse(text)
-    : Number.NaN
-  if (!Number.isNaN(time)) return new Date(time)
-  throw new UsageError(
-    `--since "${printable(text)}" is no time: give 90s, 15m, 1h, 7d or 2026-11-24T02:00:00Z`,
-  )
 }
 
 /** Of mail that report-only mode let through: what it will be denied for. */

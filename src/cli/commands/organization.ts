@@ -130,7 +130,7 @@ async function show(
   context: CliContext,
 ): Promise<void> {
   const { organization } = await organizationNamed(open, name)
-  const report = await recentUsage(open.instance, options, usesOfOrganization(organization), context)
+  const report = await recentUsage(open, options, usesOfOrganization(organization), context)
   const warnings = warningsAbout(open, organization, organization)
   if (options.json === true) {
     const usage = usageJson(report)

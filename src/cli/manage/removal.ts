@@ -35,7 +35,7 @@ export async function remove(
   context: CliContext,
 ): Promise<void> {
   const { warnings } = await prepareChange(open, change)
-  const report = await recentUsage(open.instance, options, uses, context)
+  const report = await recentUsage(open, options, uses, context)
   const lines = [
     subject,
     ...details,

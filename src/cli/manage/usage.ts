@@ -1,7 +1,6 @@
 /** What the journal says of a record, in words; nobody is told "unused" where the journal does not go back so far. */
 
-import { statSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import type { Command } from 'commander'
 import type { JournalCoverage } from '../../journal/coverage.ts'
 import { gapText } from '../../journal/coverage.ts'
@@ -10,8 +9,10 @@ import type { Counted, Use, UsageReport, Uses } from '../../journal/usage.ts'
 import { countUsage } from '../../journal/usage.ts'
 import { printable } from '../../text/printable.ts'
 import type { CliContext } from '../context.ts'
-import { withEditor } from '../editor.ts'
+import type { OpenEditor } from '../editor.ts'
 import { CommandFailed } from '../errors.ts'
+import { journalFolder } from '../journals.ts'
+import { collected } from '../options.ts'
 import { Progress } from '../terminal.ts'
 import type { Options } from './flags.ts'
 
@@ -29,12 +30,12 @@ export function addJournalOption(command: Command): void {
   command.option(
     '--journal <dir>',
     "a copy of another node's data/journal, to be counted as well; may be repeated",
-    (text: string, before: readonly string[] | undefined) => [...(before ?? []), text],
+    collected,
   )
 }
 
 /**
- * @param instance the instance's folder
+ * @param open the directory
  * @param options what commander made of the flags
  * @param uses what is looked for
  * @param context where progress is shown
@@ -42,7 +43,7 @@ export function addJournalOption(command: Command): void {
  * @throws CommandFailed when a journal or the directory cannot be read
  */
 export async function recentUsage(
-  instance: string,
+  { editor, instance }: OpenEditor,
   options: Options,
   uses: Uses,
   context: CliContext,
@@ -50,7 +51,7 @@ export async function recentUsage(
   const counted = await countRecent(instance, options, uses, context)
   if (counted.settled !== null) return counted.settled
   // What is renamed while the journal is read is seen as well: the directory is asked after it.
-  return withEditor(instance, 'usage', ({ editor }) => counted.settle(editor))
+  return counted.settle(editor)
 }
 
 async function countRecent(
@@ -62,7 +63,7 @@ async function countRecent(
   const named: readonly unknown[] = Array.isArray(journal) ? journal : []
   const until = new Date()
   const since = new Date(until.getTime() - DAYS * 86_400_000)
-  const copies = named.map((directory) => folderOf(String(directory)))
+  const copies = named.map((directory) => journalFolder(String(directory)))
   const progress = new Progress(context)
   try {
     return await countUsage(
@@ -81,13 +82,6 @@ async function countRecent(
   } finally {
     progress.done()
   }
-}
-
-/** A mistyped folder would hold nothing, and that is something else. */
-function folderOf(directory: string): string {
-  const path = resolve(directory)
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return path
-  throw new CommandFailed(`--journal ${printable(directory)} is no folder`)
 }
 
 /**

@@ -8,6 +8,7 @@ import type { ProofMemory } from '../../proof/memory.ts'
 import { printable } from '../../text/printable.ts'
 import type { OpenEditor } from '../editor.ts'
 import { UsageError } from '../errors.ts'
+import { parseDuration } from '../times.ts'
 
 export interface VerifyOptions {
   readonly instance: string
@@ -55,18 +56,13 @@ export function askWith(
  * @throws UsageError when it is no duration
  */
 export function durationOf(text: string, flag: string): number {
-  const [, digits, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? []
-  const milliseconds = Number(digits) * (UNITS.get(unit ?? '') ?? Number.NaN)
-  if (milliseconds > 0 && milliseconds <= LONGEST_DURATION) return milliseconds
+  const milliseconds = text.length > LONGEST_TEXT ? null : parseDuration(text)
+  if (milliseconds !== null && milliseconds > 0 && milliseconds <= LONGEST_DURATION) return milliseconds
   throw new UsageError(`${flag} "${printable(text, 80)}" is no duration: give 90s, 30m, 2h or 1d`)
 }
 
-const UNITS = new Map([
-  ['s', 1_000],
-  ['m', 60_000],
-  ['h', 3_600_000],
-  ['d', 86_400_000],
-])
+/** Six digits and a unit. */
+const LONGEST_TEXT = 7
 
 /** Longer timers of Node end at once. */
 const LONGEST_DURATION = 20 * 86_400_000
