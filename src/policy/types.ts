@@ -93,6 +93,44 @@ export interface InboundConnector {
   readonly organizationReportOnlyUntil?: string | null
 }
 
+/** New-OutboundConnector -TlsSettings; null stands for opportunistic TLS. */
+export type TlsSettings = 'EncryptionOnly' | 'CertificateValidation' | 'DomainValidation'
+
+/** A next hop that an administrator named. */
+export interface SmartHost {
+  /** A name in A-label form, or an address in canonical form. */
+  readonly host: string
+  readonly port: number
+}
+
+/** An outbound connector: which mail it takes, where that goes, and under which protection. */
+export interface OutboundConnector {
+  readonly organization: string
+  readonly name: string
+  readonly connectorType: ConnectorType
+  readonly enabled: boolean
+  /** `contoso.com`, `*.contoso.com` (the domain and all below it) or `*`. */
+  readonly recipientDomains: readonly string[]
+  /** Takes mail to all accepted domains of its organisation. */
+  readonly allAcceptedDomains: boolean
+  /** Takes all mail of its organisation to other domains, as one for `*` does, but before those. */
+  readonly routeAllMessagesViaOnPremises: boolean
+  readonly useMXRecord: boolean
+  /** Empty where useMXRecord is true. */
+  readonly smartHosts: readonly SmartHost[]
+  readonly tlsSettings: TlsSettings | null
+  /** `mail.contoso.com` or `*.contoso.com`, with DomainValidation only. */
+  readonly tlsDomain: string | null
+  /** Whom the next hop's certificate must lead to; null or absent where the default CAs count. */
+  readonly trust?: ConnectorTrust | null
+  /** PEM files under config/ that this server shows the next hop; both or none. */
+  readonly tlsCertificateFile: string | null
+  readonly tlsKeyFile: string | null
+  /** SMTP AUTH; both or none. The file stands under config/ and holds the password alone. */
+  readonly userName: string | null
+  readonly passwordFile: string | null
+}
+
 /** How a connector came to be a candidate for this peer (rule 2). */
 export type CandidateMatch =
   | {
