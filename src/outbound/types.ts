@@ -228,3 +228,43 @@ export interface QueueLog {
   warn(message: string): void
   error(message: string): void
 }
+
+/** Which messages are meant; all that is given must hold. */
+export interface QueueFilter {
+  readonly ids?: readonly string[]
+  /** Any case. */
+  readonly organization?: string
+  /** A recipient's domain, in A-label form. */
+  readonly destination?: string
+  /** An address, a domain, or `<>`. */
+  readonly sender?: string
+  /** Accepted at least so many milliseconds ago. */
+  readonly olderThan?: number
+  readonly held?: boolean
+}
+
+/** A message in the queue, as `connectorctl queue` shows it. */
+export interface QueueEntry extends QueuedMessage {
+  /** The process that has it, or the folder of one that has ended. */
+  readonly owner: string
+  /** Whether it is being delivered at this moment. */
+  readonly active: boolean
+}
+
+export type QueueAction = 'retry' | 'hold' | 'release' | 'bounce' | 'drop'
+
+export interface ActionDone {
+  readonly id: string
+  readonly done: boolean
+  /** Why not, or what was done; '' when there is nothing to say. */
+  readonly why: string
+}
+
+/** What can be seen and done: by the process that has the messages, or where none has them by `connectorctl` itself. */
+export interface QueueControl {
+  list(filter: QueueFilter): AsyncIterable<QueueEntry>
+  /** The entry with its content's header section, at most 64 KiB; null when it is not here. */
+  show(id: string): Promise<{ readonly entry: QueueEntry; readonly header: string } | null>
+  /** @param by who does it, for the journal */
+  act(action: QueueAction, filter: QueueFilter, by: string): Promise<readonly ActionDone[]>
+}
