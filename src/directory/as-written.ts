@@ -2,8 +2,9 @@
 
 import { stringify } from 'yaml'
 import type { AcceptedDomain } from '../policy/types.ts'
+import { formatSmartHost } from '../text/smart-host.ts'
 import { authorityFiles } from './authority-files.ts'
-import type { ConfiguredConnector, Organization, Problem } from './model.ts'
+import type { ConfiguredConnector, ConfiguredOutboundConnector, Organization, Problem } from './model.ts'
 import { parseOrganizations } from './schema.ts'
 
 /** A value of YAML. A record from outside never becomes one: its names are those of the schema. */
@@ -14,11 +15,14 @@ export type Written = Readonly<Record<string, unknown>>
  * @returns what `config/organizations.yaml` says of it, with its records
  */
 export function organizationAsWritten(organization: Organization): Written {
-  const { acceptedDomains, inboundConnectors } = organization
+  const { acceptedDomains, inboundConnectors, outboundConnectors } = organization
   return {
     ...itselfAsWritten(organization),
     acceptedDomains: acceptedDomains.map((domain) => domainAsWritten(domain)),
     inboundConnectors: inboundConnectors.map((connector) => connectorAsWritten(connector)),
+    ...(outboundConnectors.length === 0
+      ? {}
+      : { outboundConnectors: outboundConnectors.map((connector) => outboundConnectorAsWritten(connector)) }),
   }
 }
 
@@ -59,6 +63,29 @@ export function connectorAsWritten({
   const { certificateAuthorities = [], certificatePins = [] } = trust ?? {}
   const own = { trustedCertificateAuthorities: certificateAuthorities, certificatePins }
   return { name, ...(enabled ? {} : { enabled }), ...withoutDefaults({ ...rest, ...own }) }
+}
+
+/**
+ * @param connector an outbound connector
+ * @returns what the file says of it: smart hosts as `host`, `host:port` or `[address]:port`, CAs as PEM; without
+ *   useMXRecord, which follows from whether there are smart hosts
+ */
+export function outboundConnectorAsWritten({
+  organization: _owner,
+  name,
+  enabled,
+  useMXRecord: _follows,
+  smartHosts,
+  trust,
+  ...rest
+}: ConfiguredOutboundConnector): Written {
+  const { certificateAuthorities = [], certificatePins = [] } = trust ?? {}
+  const lists = {
+    smartHosts: smartHosts.map((smartHost) => formatSmartHost(smartHost)),
+    trustedCertificateAuthorities: certificateAuthorities,
+    certificatePins,
+  }
+  return { name, ...(enabled ? {} : { enabled }), ...withoutDefaults({ ...rest, ...lists }) }
 }
 
 /**

@@ -1,7 +1,7 @@
 /** What is different between organisations as they are and as they shall be, whichever store they are in. */
 
 import type { AcceptedDomain } from '../policy/types.ts'
-import type { ConfiguredConnector, Organization } from './model.ts'
+import type { ConfiguredConnector, ConfiguredOutboundConnector, Organization } from './model.ts'
 import { nameKey } from './model.ts'
 
 /** One organisation before and after; null where it is not there. */
@@ -31,10 +31,23 @@ export function domainDifference({ before, after }: OrganizationChange): Differe
 
 /**
  * @param change an organisation before and after
- * @returns what becomes of its connectors
+ * @returns what becomes of its inbound connectors
  */
 export function connectorDifference({ before, after }: OrganizationChange): Difference<ConfiguredConnector> {
   return difference(before?.inboundConnectors ?? [], after?.inboundConnectors ?? [], ({ name }) =>
+    nameKey(name),
+  )
+}
+
+/**
+ * @param change an organisation before and after
+ * @returns what becomes of its outbound connectors
+ */
+export function outboundConnectorDifference({
+  before,
+  after,
+}: OrganizationChange): Difference<ConfiguredOutboundConnector> {
+  return difference(before?.outboundConnectors ?? [], after?.outboundConnectors ?? [], ({ name }) =>
     nameKey(name),
   )
 }

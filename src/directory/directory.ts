@@ -3,7 +3,7 @@
  * Redis); callers cannot tell which. Domain names and presented names are in A-label form, lower case.
  */
 
-import type { DomainFact, Fact, InboundConnector } from '../policy/types.ts'
+import type { DomainFact, Fact, InboundConnector, OutboundConnector } from '../policy/types.ts'
 
 /** A connector that names a presented name or an address, and by which of them. */
 export interface ConnectorMatch {
@@ -24,6 +24,8 @@ export interface Question {
   readonly address: string | null
   /** Domains that are asked about whatever connectors there are: the sender's, the recipient's. */
   readonly domains: readonly string[]
+  /** Organisations whose outbound connectors are asked for, by their names. */
+  readonly outboundOf?: readonly string[]
 }
 
 export interface Answer {
@@ -37,6 +39,12 @@ export interface Answer {
    * @returns what is registered for it; unknown for any other name
    */
   readonly domain: (name: string) => Fact<DomainFact>
+  /**
+   * @param organization an organisation of the question
+   * @returns its outbound connectors, enabled and disabled; none for one that is not there, unknown for one that was not
+   *   asked about
+   */
+  readonly outboundConnectors: (organization: string) => Fact<readonly OutboundConnector[]>
 }
 
 /** For start-up, `check` and the log. */
@@ -44,8 +52,23 @@ export interface DirectorySummary {
   readonly organizations: number
   readonly acceptedDomains: number
   readonly inboundConnectors: number
+  readonly outboundConnectors: number
   /** Changes whenever the content does; it is in every journal record. */
   readonly revision: string
+}
+
+/**
+ * @param counts what a directory counts
+ * @returns it in words; outbound connectors where there are any
+ */
+export function describeCounts(counts: Omit<DirectorySummary, 'revision'>): string {
+  const { organizations, acceptedDomains, inboundConnectors, outboundConnectors } = counts
+  return [
+    `${organizations} organisations`,
+    `${acceptedDomains} accepted domains`,
+    `${inboundConnectors} inbound connectors`,
+    ...(outboundConnectors === 0 ? [] : [`${outboundConnectors} outbound connectors`]),
+  ].join(', ')
 }
 
 export interface Directory {

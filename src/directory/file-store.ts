@@ -6,6 +6,7 @@ import { basename, dirname, join } from 'node:path'
 import { printable } from '../text/printable.ts'
 import { authorityFiles } from './authority-files.ts'
 import type { Directory, DirectorySummary } from './directory.ts'
+import { describeCounts } from './directory.ts'
 import type { MemoryDirectory } from './memory-directory.ts'
 import { buildDirectory } from './memory-directory.ts'
 import type { Organization, Problem } from './model.ts'
@@ -221,8 +222,8 @@ function interpret(path: string, bytes: Buffer): Interpreted {
 /** Another one for other content, that of the CAs included. */
 function revisionOf(bytes: Buffer, organizations: readonly Organization[]): string {
   const hash = createHash('sha256').update(bytes)
-  for (const { inboundConnectors } of organizations) {
-    for (const { trust } of inboundConnectors) hash.update(trust?.key ?? '')
+  for (const { inboundConnectors, outboundConnectors } of organizations) {
+    for (const { trust } of [...inboundConnectors, ...outboundConnectors]) hash.update(trust?.key ?? '')
   }
   return hash.digest('hex').slice(0, 12)
 }
@@ -263,13 +264,8 @@ function logWarnings(log: StoreLog, problems: readonly Problem[]): void {
   if (more > 0) log.warn(`and ${more} more warnings: run connectorctl check`)
 }
 
-function describe({ organizations, acceptedDomains, inboundConnectors, revision }: DirectorySummary): string {
-  const counts = [
-    `${organizations} organisations`,
-    `${acceptedDomains} accepted domains`,
-    `${inboundConnectors} inbound connectors`,
-  ]
-  return `${counts.join(', ')}, revision ${revision}`
+function describe(summary: DirectorySummary): string {
+  return `${describeCounts(summary)}, revision ${summary.revision}`
 }
 
 /** As an administrator names it: config/organizations.yaml. */

@@ -3,7 +3,7 @@
  * by exact key, addresses by exact range for each prefix length that exists.
  */
 
-import type { DomainFact, InboundConnector } from '../policy/types.ts'
+import type { DomainFact, Fact, InboundConnector, OutboundConnector } from '../policy/types.ts'
 import { withoutWildcard } from '../text/certificate-name.ts'
 import { ancestorsOf, parentOf } from '../text/domain-name.ts'
 import type { Family } from '../text/ip-address.ts'
@@ -12,6 +12,8 @@ import type { Answer, ConnectorMatch, DirectorySummary, Question } from './direc
 import { MOST_NAMES } from './directory.ts'
 import { indexDomains } from './domain-index.ts'
 import type { Organization } from './model.ts'
+import { nameKey } from './model.ts'
+import { quoted } from './yaml-reader.ts'
 
 /** The look-ups of `Directory`, answered at once. */
 export interface MemoryDirectory {
@@ -48,19 +50,47 @@ export function buildDirectory(organizations: readonly Organization[], revision:
   const enabled = connectors.filter((connector) => connector.enabled)
   const findConnectors = remembering(connectorFinder(enabled))
   const findDomain = (domain: string): DomainFact => domains.find(domain)
+  const outbound = outboundIndex(organizations)
   return {
     findConnectors,
     findDomain,
-    ask: ({ presentedNames, address }) => ({
+    ask: ({ presentedNames, address, outboundOf = [] }) => ({
       connectors: findConnectors(presentedNames, address),
       domain: findDomain,
+      outboundConnectors: outboundIn(outbound, outboundOf),
     }),
     summary: {
       organizations: organizations.length,
       acceptedDomains: domains.size,
       inboundConnectors: connectors.length,
+      outboundConnectors: organizations.reduce((sum, { outboundConnectors: own }) => sum + own.length, 0),
       revision,
     },
+  }
+}
+
+/** @returns outbound connectors by the `nameKey` of their organisation */
+function outboundIndex(
+  organizations: readonly Organization[],
+): ReadonlyMap<string, readonly OutboundConnector[]> {
+  const some = organizations.filter(({ outboundConnectors }) => outboundConnectors.length > 0)
+  return new Map(some.map(({ name, outboundConnectors }) => [nameKey(name), outboundConnectors]))
+}
+
+/**
+ * @param known outbound connectors by the `nameKey` of their organisation
+ * @param asked the organisations that were asked about
+ * @returns as of `Answer`
+ */
+export function outboundIn(
+  known: ReadonlyMap<string, Fact<readonly OutboundConnector[]>>,
+  asked: readonly string[],
+): Answer['outboundConnectors'] {
+  const keys = new Set(asked.map((name) => nameKey(name)))
+  return (organization) => {
+    const key = nameKey(organization)
+    if (keys.has(key)) return known.get(key) ?? []
+    return { unknown: true, why: `the outbound connectors of ${quoted(organization)} were not asked for` }
   }
 }
 

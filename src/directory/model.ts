@@ -1,6 +1,6 @@
 /** What an administrator wrote, once it is validated, and what is wrong with it when it is not. */
 
-import type { AcceptedDomain, InboundConnector } from '../policy/types.ts'
+import type { AcceptedDomain, InboundConnector, OutboundConnector } from '../policy/types.ts'
 
 /** error: the text is refused. warning: it is taken, look at it. notice: something in it has no effect. */
 export type Severity = 'error' | 'warning' | 'notice'
@@ -28,6 +28,11 @@ export interface ConfiguredConnector extends InboundConnector {
   readonly comment: string | null
 }
 
+/** An outbound connector with what the store keeps beside it. */
+export interface ConfiguredOutboundConnector extends OutboundConnector {
+  readonly comment: string | null
+}
+
 /** What one organisation owns. */
 export interface Organization {
   readonly name: string
@@ -36,6 +41,7 @@ export interface Organization {
   readonly reportOnlyUntil?: string | null
   readonly acceptedDomains: readonly AcceptedDomain[]
   readonly inboundConnectors: readonly ConfiguredConnector[]
+  readonly outboundConnectors: readonly ConfiguredOutboundConnector[]
 }
 
 /**

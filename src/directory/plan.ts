@@ -1,10 +1,14 @@
 /** What `apply` is going to do, worked out before anything is done, and then done group by group, in either store. */
 
-import type { AcceptedDomain } from '../policy/types.ts'
 import type { Difference, OrganizationChange } from './difference.ts'
-import { connectorDifference, domainDifference, isOtherwiseItself } from './difference.ts'
+import {
+  connectorDifference,
+  domainDifference,
+  isOtherwiseItself,
+  outboundConnectorDifference,
+} from './difference.ts'
 import type { DirectoryEditor, EditWritten, StoredOrganization, WantedOrganization } from './editor.ts'
-import type { ConfiguredConnector, Organization } from './model.ts'
+import type { Organization } from './model.ts'
 import { nameKey } from './model.ts'
 import { quoted } from './yaml-reader.ts'
 
@@ -49,8 +53,9 @@ export async function planOrganization(
   const change = { before: stored, after: after === null ? null : withProofs(after, stored, proofsOf) }
   const domains = domainDifference(change)
   const connectors = connectorDifference(change)
+  const outbound = outboundConnectorDifference(change)
   const itself = isOtherwiseItself(change) ? 1 : 0
-  const count = itself + sizeOf(domains) + sizeOf(connectors)
+  const count = itself + sizeOf(domains) + sizeOf(connectors) + sizeOf(outbound)
   if (count === 0) return null
   const taken = await store.domains(domains.added.map(({ domainName }) => domainName))
   return {
@@ -58,7 +63,11 @@ export async function planOrganization(
     name: named.name,
     kind: kindOf(change),
     expected: before?.revision ?? null,
-    lines: linesOf(domains, connectors),
+    lines: linesOf([
+      linesBy(domains, ({ domainName }) => `accepted-domain ${domainName}`),
+      linesBy(connectors, ({ name }) => `inbound-connector ${name}`),
+      linesBy(outbound, ({ name }) => `outbound-connector ${name}`),
+    ]),
     count,
     removedDomains: domains.removed.map(({ domainName }) => domainName),
     takenDomains: new Map([...taken].map(([name, { organization }]) => [name, organization])),
@@ -74,16 +83,18 @@ function sizeOf({ added, removed, changed }: Difference<unknown>): number {
   return added.length + removed.length + changed.length
 }
 
-function linesOf(domains: Difference<AcceptedDomain>, connectors: Difference<ConfiguredConnector>): string[] {
-  const marks = [
-    ['-', domains.removed, connectors.removed],
-    ['~', domains.changed.map(([, to]) => to), connectors.changed.map(([, to]) => to)],
-    ['+', domains.added, connectors.added],
-  ] as const
-  const lines = marks.flatMap(([mark, ofDomains, ofConnectors]) => [
-    ...ofDomains.slice(0, MOST_LINES).map(({ domainName }) => `${mark} accepted-domain ${domainName}`),
-    ...ofConnectors.slice(0, MOST_LINES).map(({ name }) => `${mark} inbound-connector ${name}`),
-  ])
+/** What is said of one kind of records: those that go, those that change, those that come. */
+type Lines = readonly [removed: string[], changed: string[], added: string[]]
+
+function linesBy<T>({ added, changed, removed }: Difference<T>, name: (record: T) => string): Lines {
+  const lines = (mark: string, records: readonly T[]): string[] =>
+    records.slice(0, MOST_LINES).map((record) => `${mark} ${name(record)}`)
+  const after = changed.slice(0, MOST_LINES).map(([, to]) => to)
+  return [lines('-', removed), lines('~', after), lines('+', added)]
+}
+
+function linesOf(kinds: readonly Lines[]): string[] {
+  const lines = ([0, 1, 2] as const).flatMap((part) => kinds.flatMap((kind) => kind[part]))
   return lines.slice(0, MOST_LINES)
 }
 

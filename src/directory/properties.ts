@@ -1,6 +1,6 @@
 /**
  * The properties of the Exchange cmdlets (New-AcceptedDomain, New-InboundConnector), in camelCase, and ours beside them.
- * The schemas take the names from here, docs/reference/properties.md the rest.
+ * Those of New-OutboundConnector stand in `properties-outbound.ts`. The schemas take the names from here, docs/reference/properties.md the rest.
  */
 
 import { MOST_REPORT_ONLY_DAYS } from './schema-report-only.ts'
@@ -41,6 +41,12 @@ export const ORGANIZATION_TEXTS = {
     kind: 'a list of inbound connectors',
     default: 'none',
     meaning: 'How its servers are recognised.',
+    parameter: null,
+  },
+  outboundConnectors: {
+    kind: 'a list of outbound connectors',
+    default: 'none',
+    meaning: 'Where its mail goes, and under which protection.',
     parameter: null,
   },
   reportOnlyUntil: {
@@ -275,6 +281,10 @@ export const IDLE_DOMAIN_PROPERTIES = namesOf(IDLE_DOMAIN_TEXTS)
 export const CONNECTOR_PROPERTIES = namesOf(CONNECTOR_TEXTS)
 export const IDLE_CONNECTOR_PROPERTIES = namesOf(IDLE_CONNECTOR_TEXTS)
 
-function namesOf<Name extends string>(texts: Readonly<Record<Name, unknown>>): readonly Name[] {
+/**
+ * @param texts texts by property
+ * @returns the names of the properties
+ */
+export function namesOf<Name extends string>(texts: Readonly<Record<Name, unknown>>): readonly Name[] {
   return Object.keys(texts) as Name[]
 }

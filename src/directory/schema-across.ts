@@ -5,7 +5,7 @@ import { withoutWildcard } from '../text/certificate-name.ts'
 import { ancestorsOf } from '../text/domain-name.ts'
 import type { DomainIndex } from './domain-index.ts'
 import { dissenting, indexDomains } from './domain-index.ts'
-import type { ConfiguredConnector, Organization } from './model.ts'
+import type { ConfiguredConnector, ConfiguredOutboundConnector, Organization } from './model.ts'
 import type { YamlNode, YamlReader } from './yaml-reader.ts'
 import { quoted } from './yaml-reader.ts'
 
@@ -13,6 +13,7 @@ import { quoted } from './yaml-reader.ts'
 export interface Places {
   readonly domains: Map<AcceptedDomain, YamlNode>
   readonly connectors: Map<ConfiguredConnector, YamlNode>
+  readonly outbound: Map<ConfiguredOutboundConnector, YamlNode>
 }
 
 /**
@@ -37,6 +38,11 @@ export function checkAcrossOrganizations(
   for (const { inboundConnectors } of organizations) {
     for (const connector of inboundConnectors) warnOfTrap(reader, connector, index, places)
   }
+  for (const { outboundConnectors } of organizations) {
+    for (const connector of outboundConnectors) {
+      warnOfNeverTaken(reader, connector, index, places.outbound.get(connector) ?? null)
+    }
+  }
 }
 
 function checkOwner(reader: YamlReader, domain: AcceptedDomain, index: DomainIndex, places: Places): void {
@@ -59,6 +65,27 @@ function checkAbove(reader: YamlReader, domain: AcceptedDomain, index: DomainInd
       `${domain.domainName} is below ${upper.domainName}, which belongs to ${quoted(upper.organization)} (line ${reader.lineOf(places.domains.get(upper) ?? null)})`,
       `remove one of the two, or add delegatedSubDomains: [${domain.domainName}] to ${upper.domainName}`,
     )
+  }
+}
+
+/** Mail to an accepted domain is for the connectors of the organisation that owns it, and never goes by MX. */
+function warnOfNeverTaken(
+  reader: YamlReader,
+  { enabled, name, organization, recipientDomains, useMXRecord }: ConfiguredOutboundConnector,
+  index: DomainIndex,
+  place: YamlNode,
+): void {
+  if (!enabled) return
+  for (const domain of recipientDomains.filter((pattern) => !pattern.includes('*'))) {
+    const owner = index.find(domain).acceptedDomain?.organization
+    if (owner === undefined) continue
+    if (owner !== organization) {
+      const message = `outbound connector ${quoted(name)} never takes mail to ${domain}: it is an accepted domain of ${quoted(owner)}`
+      reader.report(place, 'warning', message, `only outbound connectors of ${quoted(owner)} do`)
+    } else if (useMXRecord) {
+      const message = `outbound connector ${quoted(name)} never takes mail to ${domain}: it is an accepted domain, and mail to those never goes by MX`
+      reader.report(place, 'warning', message, "add smartHosts: the organisation's own servers")
+    }
   }
 }
 

@@ -9,10 +9,11 @@ import type { ConfiguredConnector } from './model.ts'
 import { CONNECTOR_PROPERTIES, IDLE_CONNECTOR_PROPERTIES } from './properties.ts'
 import { allowsWide, readAddresses } from './schema-addresses.ts'
 import { readReportOnly } from './schema-report-only.ts'
+import { readDomainPattern } from './schema-domain-pattern.ts'
 import { choiceMend, noticeIdle } from './schema-domain.ts'
 import type { NamesTaken } from './schema-name.ts'
 import { readName } from './schema-name.ts'
-import type { ReadAuthorities } from './schema-trust.ts'
+import type { IdleTrust, ReadAuthorities } from './schema-trust.ts'
 import { readTrust } from './schema-trust.ts'
 import type { Field, Fields, YamlNode, YamlReader } from './yaml-reader.ts'
 import { quoted } from './yaml-reader.ts'
@@ -20,6 +21,13 @@ import { quoted } from './yaml-reader.ts'
 const CONNECTOR_TYPES: readonly ConnectorType[] = ['OnPremises', 'Partner']
 
 const KNOWN: readonly string[] = [...CONNECTOR_PROPERTIES, ...IDLE_CONNECTOR_PROPERTIES]
+
+const TRUST_WITHOUT_NAME: IdleTrust = {
+  severity: 'warning',
+  message:
+    'trustedCertificateAuthorities and certificatePins have no effect without tlsSenderCertificateName',
+  mend: 'add the name in the certificate, e.g. mail.contoso.com',
+}
 
 /** What a connector takes from its organisation. */
 interface Owner {
@@ -50,7 +58,7 @@ export function readConnector(
   const enabled = reader.flag(fields, 'enabled', true)
   const tlsSenderCertificateName = readCertificateName(reader, fields)
   const named = givenCertificateName(reader, fields) !== undefined
-  const trust = readTrust(reader, fields, readAuthorities, named)
+  const trust = readTrust(reader, fields, readAuthorities, named ? null : TRUST_WITHOUT_NAME)
   const addresses = reader.items(fields.get('senderIPAddresses'))
   const senderIPAddresses = readAddresses(reader, fields, addresses ?? [])
   const senderDomains = connectorType === 'Partner' ? readSenderDomains(reader, fields, node) : []
@@ -66,14 +74,27 @@ export function readConnector(
 }
 
 function readType(reader: YamlReader, field: Field | undefined, node: YamlNode): ConnectorType | null {
-  if (field === undefined) {
-    reader.error(
-      node,
-      'an inbound connector needs a connectorType',
-      "add connectorType: OnPremises for the organisation's own servers, or Partner",
-    )
-    return null
-  }
+  if (field !== undefined) return readConnectorType(reader, field, null)
+  reader.error(
+    node,
+    'an inbound connector needs a connectorType',
+    "add connectorType: OnPremises for the organisation's own servers, or Partner",
+  )
+  return null
+}
+
+/**
+ * @param reader where problems are reported
+ * @param field connectorType
+ * @param otherwise what counts when it is left out
+ * @returns the type, or null after a report
+ */
+export function readConnectorType(
+  reader: YamlReader,
+  field: Field | undefined,
+  otherwise: ConnectorType | null,
+): ConnectorType | null {
+  if (field === undefined) return otherwise
   const text = reader.text(field)
   const known = CONNECTOR_TYPES.find((type) => type === text)
   if (known !== undefined || text === null) return known ?? null
@@ -156,7 +177,6 @@ function checkOnPremises(reader: YamlReader, fields: Fields, node: YamlNode, byA
   }
 }
 
-/** `contoso.com`, `*.contoso.com`, `*`, also as an address space with its cost: `smtp:*.contoso.com;1`. */
 function readSenderDomains(reader: YamlReader, fields: Fields, node: YamlNode): string[] {
   const field = fields.get('senderDomains')
   const items = reader.items(field)
@@ -168,20 +188,7 @@ function readSenderDomains(reader: YamlReader, fields: Fields, node: YamlNode): 
     )
     return []
   }
-  return (items ?? []).flatMap((item) => readSenderDomain(reader, item) ?? [])
-}
-
-function readSenderDomain(reader: YamlReader, node: YamlNode): string | null {
-  const text = reader.itemText(node, 'a domain in senderDomains')
-  if (text === null) return null
-  const pattern = text.replace(/^smtp:/i, '').replace(/;\d{1,4}$/, '')
-  if (pattern === '*') return pattern
-  const wildcard = pattern.startsWith('*.')
-  const domain = normalizeDomain(wildcard ? pattern.slice(2) : pattern)
-  if (domain !== null) return wildcard ? `*.${domain}` : domain
-  const mend = 'write contoso.com, "*.contoso.com" (the domain and all below it) or "*"'
-  reader.error(node, `${quoted(text)} in senderDomains is no domain`, mend)
-  return null
+  return (items ?? []).flatMap((item) => readDomainPattern(reader, item, 'senderDomains') ?? [])
 }
 
 function warnOfPartner(reader: YamlReader, fields: Fields, node: YamlNode): void {

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import { parsePin } from '../certificate/pin.ts'
 import type { ConnectorTrust } from '../policy/types.ts'
+import type { Problem } from './model.ts'
 import type { Fields, YamlNode, YamlReader } from './yaml-reader.ts'
 import { quoted } from './yaml-reader.ts'
 
@@ -13,18 +14,21 @@ import { quoted } from './yaml-reader.ts'
  */
 export type ReadAuthorities = (name: string) => { readonly pem: string } | { readonly wrong: string }
 
+/** Said of CAs and pins that would count for nothing. */
+export type IdleTrust = Pick<Problem, 'severity' | 'message' | 'mend'>
+
 /**
  * @param reader where problems are reported
  * @param fields the connector's fields
  * @param readAuthorities reads a file that is named there
- * @param named whether the connector has a tlsSenderCertificateName
+ * @param idle what to say where nothing of it would count; null where it does
  * @returns the connector's own trust, or null where it has none
  */
 export function readTrust(
   reader: YamlReader,
   fields: Fields,
   readAuthorities: ReadAuthorities,
-  named: boolean,
+  idle: IdleTrust | null,
 ): ConnectorTrust | null {
   const authorities = fields.get('trustedCertificateAuthorities')
   const pins = fields.get('certificatePins')
@@ -35,11 +39,7 @@ export function readTrust(
     (item) => readAuthority(reader, item, readAuthorities) ?? [],
   )
   const certificatePins = (reader.items(pins) ?? []).flatMap((item) => readPin(reader, item) ?? [])
-  if (!named) {
-    const what =
-      'trustedCertificateAuthorities and certificatePins have no effect without tlsSenderCertificateName'
-    reader.report(first.key, 'warning', what, 'add the name in the certificate, e.g. mail.contoso.com')
-  }
+  if (idle !== null) reader.report(first.key, idle.severity, idle.message, idle.mend)
   if (given.every((field) => reader.items(field)?.length === 0)) {
     const mend = 'name a file or a pin, or remove the key'
     reader.report(first.key, 'warning', 'an empty list trusts nobody of its own: the default CAs count', mend)

@@ -7,6 +7,8 @@ import { checkAcrossOrganizations } from './schema-across.ts'
 import { readConnector } from './schema-connector.ts'
 import { readDomain } from './schema-domain.ts'
 import type { NamesTaken } from './schema-name.ts'
+import { readOutboundConnector } from './schema-outbound.ts'
+import { warnOfSameRecipients } from './schema-recipient-domains.ts'
 import { readReportOnly } from './schema-report-only.ts'
 import { readName } from './schema-name.ts'
 import type { ReadAuthorities } from './schema-trust.ts'
@@ -21,11 +23,14 @@ export interface ParsedOrganizations {
   readonly warnings: readonly Problem[]
 }
 
-const ORGANIZATION_PROPERTIES = ['name', 'acceptedDomains', 'inboundConnectors', 'reportOnlyUntil', 'comment']
-
-const NOT_HERE = new Map([
-  ['outboundConnectors', 'set [outbound] smart_host in connectors.ini; there are no outbound connectors yet'],
-])
+const ORGANIZATION_PROPERTIES = [
+  'name',
+  'acceptedDomains',
+  'inboundConnectors',
+  'outboundConnectors',
+  'reportOnlyUntil',
+  'comment',
+]
 
 const EXAMPLE = 'write "organizations: []" for none; connectorctl init DIR --demo writes an example'
 
@@ -41,7 +46,7 @@ export function parseOrganizations(
   readAuthorities: ReadAuthorities,
 ): ParsedOrganizations {
   const reader = new YamlReader(text, file)
-  const places: Places = { domains: new Map(), connectors: new Map() }
+  const places: Places = { domains: new Map(), connectors: new Map(), outbound: new Map() }
   const organizations = reader.readable ? readRoot(reader, places, readAuthorities) : []
   checkAcrossOrganizations(reader, organizations, places)
   // A list that several aliases stand for is read several times, and is wrong once.
@@ -88,7 +93,7 @@ function readOrganization(
   taken: NamesTaken,
   readAuthorities: ReadAuthorities,
 ): Organization | null {
-  const fields = reader.fields(node, 'an organisation', ORGANIZATION_PROPERTIES, NOT_HERE)
+  const fields = reader.fields(node, 'an organisation', ORGANIZATION_PROPERTIES)
   if (fields === null) return null
   const name = readName(reader, fields, node, 'an organisation', taken)
   // Without a usable name the rest is read all the same: every error at once.
@@ -101,8 +106,14 @@ function readOrganization(
   const inboundConnectors = readList(reader, fields, 'inboundConnectors', places.connectors, (item) =>
     readConnector(reader, item, { name: owner, reportOnlyUntil }, names, readAuthorities),
   )
+  const outboundNames: NamesTaken = new Map()
+  const outboundConnectors = readList(reader, fields, 'outboundConnectors', places.outbound, (item) =>
+    readOutboundConnector(reader, item, owner, outboundNames, readAuthorities),
+  )
+  warnOfSameRecipients(reader, outboundConnectors, places.outbound)
   const comment = reader.comment(fields)
-  return name === null ? null : { name, comment, reportOnlyUntil, acceptedDomains, inboundConnectors }
+  if (name === null) return null
+  return { name, comment, reportOnlyUntil, acceptedDomains, inboundConnectors, outboundConnectors }
 }
 
 function readList<T>(

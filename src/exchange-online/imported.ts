@@ -42,6 +42,12 @@ export interface WantedProperties {
   readonly tlsSenderCertificateName?: string | null
   readonly senderIPAddresses?: readonly string[]
   readonly senderDomains?: readonly string[]
+  readonly recipientDomains?: readonly string[]
+  readonly allAcceptedDomains?: boolean
+  /** Empty where mail goes by MX. */
+  readonly smartHosts?: readonly string[]
+  readonly tlsSettings?: string | null
+  readonly tlsDomain?: string | null
   readonly comment?: string
 }
 

@@ -6,6 +6,7 @@ import { publicRanges } from './address-map.ts'
 import type { Meaning, Remarks, WantedProperties } from './imported.ts'
 import { given } from './imported.ts'
 import type { ObjectReader } from './object-reader.ts'
+import { BETWEEN_DOMAINS } from './object-reader.ts'
 
 const TYPES = ['OnPremises', 'Partner']
 
@@ -13,9 +14,6 @@ const TYPES = ['OnPremises', 'Partner']
 const NO_NUMBERS = new Map<string, string>()
 
 const BETWEEN_ADDRESSES = /[\s,;]+/
-
-/** `smtp:*;1` ends in its cost: that semicolon does not part two domains. */
-const BETWEEN_DOMAINS = /[\s,]+|;(?!\d{1,4}(?:[\s,;]|$))/
 
 const RESTRICTIONS = ['RequireTls', 'RestrictDomainsToCertificate', 'RestrictDomainsToIPAddresses']
 

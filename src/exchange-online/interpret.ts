@@ -85,7 +85,7 @@ export function interpret(
       importedFrom(kind, object, (reader, remarks) =>
         kind === 'inbound-connector'
           ? interpretInbound(reader, remarks, addresses)
-          : interpretOutbound(reader, own),
+          : interpretOutbound(reader, remarks, own),
       ),
   )
 }

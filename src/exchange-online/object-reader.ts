@@ -16,6 +16,9 @@ const CUT_OFF =
 /** What an object may hold the value under; `Value` names an enum, `value` is its number, or the list that was wrapped. */
 const INSIDE = ['Value', 'Address', 'Expression', 'Domain', 'SmtpDomain', 'value']
 
+/** `smtp:*;1` ends in its cost: that semicolon does not part two domains. */
+export const BETWEEN_DOMAINS = /[\s,]+|;(?!\d{1,4}(?:[\s,;]|$))/
+
 /** The REST service writes the type of a property beside it: `Enabled@data.type`, `@odata.type`. */
 const ANNOTATION = /@(?:odata|data)\./i
 

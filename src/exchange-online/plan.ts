@@ -1,11 +1,12 @@
 /** What an import makes of an organisation, record by record, before anything is changed. */
 
 import { dissenting } from '../directory/domain-index.ts'
-import type { ConfiguredConnector, Organization } from '../directory/model.ts'
+import type { ConfiguredConnector, ConfiguredOutboundConnector, Organization } from '../directory/model.ts'
 import { nameKey, newDomain } from '../directory/model.ts'
 import type { AcceptedDomain } from '../policy/types.ts'
 import { ancestorsOf, normalizeDomain } from '../text/domain-name.ts'
 import { printable } from '../text/printable.ts'
+import { formatSmartHost } from '../text/smart-host.ts'
 import type { Draft } from './draft.ts'
 import { draftsOf } from './draft.ts'
 import type { ImportedRecord, RecordKind } from './imported.ts'
@@ -77,13 +78,16 @@ export function planImport({ name, before, records, registered }: ImportQuestion
   for (const draft of drafts) {
     if (draft.aside === null) draft.aside = whyOfOthers(draft, organization, registered)
   }
-  const { itself, domains, connectors, warnings } = validate(organization, before, drafts)
+  const { itself, domains, connectors, outbound, warnings } = validate(organization, before, drafts)
   const acceptedDomains = domains.map((row) => domainAfter(row))
   const inboundConnectors = connectors.map((row) => connectorAfter(row))
+  const outboundConnectors = outbound.map((row) => outboundAfter(row))
   const changes = new Map<Draft, readonly Change[] | null>()
   for (const [index, row] of domains.entries()) note(changes, row, acceptedDomains[index], domainChanges)
   for (const [index, row] of connectors.entries())
     note(changes, row, inboundConnectors[index], connectorChanges)
+  for (const [index, row] of outbound.entries())
+    note(changes, row, outboundConnectors[index], outboundChanges)
   const existing = keysOf(before)
   const items = drafts.map((draft) => itemOf(draft, changes.get(draft), existing))
   const nothing = items.every(({ action }) => action === 'same' || action === 'aside')
@@ -93,7 +97,7 @@ export function planImport({ name, before, records, registered }: ImportQuestion
     items,
     warnings: [...warnings, ...ofTheWhole(organization, acceptedDomains, inboundConnectors)],
     ignored: tally(drafts),
-    after: nothing ? null : { ...itself, acceptedDomains, inboundConnectors },
+    after: nothing ? null : { ...itself, acceptedDomains, inboundConnectors, outboundConnectors },
   }
 }
 
@@ -102,6 +106,7 @@ function keysOf(before: Organization | null): Set<string> {
   return new Set([
     ...before.acceptedDomains.map(({ domainName }) => `accepted-domain ${domainName}`),
     ...before.inboundConnectors.map(({ name }) => `inbound-connector ${nameKey(name)}`),
+    ...before.outboundConnectors.map(({ name }) => `outbound-connector ${nameKey(name)}`),
   ])
 }
 
@@ -147,6 +152,39 @@ function connectorAfter({ existing, draft, record }: SettledRow<ConfiguredConnec
   }
 }
 
+/** What Exchange does not know of (trust, pins, certificate, password) stays, and so does the order of a list. */
+function outboundAfter({
+  existing,
+  draft,
+  record,
+}: SettledRow<ConfiguredOutboundConnector>): ConfiguredOutboundConnector {
+  if (existing === null || draft === null) return existing ?? record
+  const { allAcceptedDomains, comment, connectorType, enabled, tlsDomain, tlsSettings, useMXRecord } = record
+  return {
+    ...existing,
+    connectorType,
+    enabled,
+    recipientDomains: inOrder(existing.recipientDomains, record.recipientDomains),
+    allAcceptedDomains,
+    useMXRecord,
+    smartHosts: sameHosts(existing, record) ? existing.smartHosts : record.smartHosts,
+    tlsSettings,
+    tlsDomain,
+    comment,
+  }
+}
+
+function hostsOf({ smartHosts }: ConfiguredOutboundConnector): readonly string[] {
+  return smartHosts.map((smartHost) => formatSmartHost(smartHost))
+}
+
+/** Exchange knows of no ports: one that was given here stays. */
+function sameHosts(before: ConfiguredOutboundConnector, after: ConfiguredOutboundConnector): boolean {
+  const wanted = hostsOf(after)
+  const names = [...new Set(before.smartHosts.map(({ host }) => host))]
+  return [hostsOf(before), names].some((hosts) => inOrder(hosts, wanted) === hosts)
+}
+
 function inOrder(before: readonly string[], after: readonly string[]): readonly string[] {
   const wanted = new Set(after)
   return before.length === wanted.size && before.every((value) => wanted.has(value)) ? before : after
@@ -168,6 +206,20 @@ function connectorChanges(before: ConfiguredConnector, after: ConfiguredConnecto
     changed('tlsSenderCertificateName', before.tlsSenderCertificateName, after.tlsSenderCertificateName),
     changed('senderIPAddresses', before.senderIPAddresses, after.senderIPAddresses),
     changed('senderDomains', before.senderDomains, after.senderDomains),
+    changed('comment', before.comment, after.comment),
+  ].flat()
+}
+
+function outboundChanges(before: ConfiguredOutboundConnector, after: ConfiguredOutboundConnector): Change[] {
+  return [
+    changed('connectorType', before.connectorType, after.connectorType),
+    changed('enabled', before.enabled, after.enabled),
+    changed('recipientDomains', before.recipientDomains, after.recipientDomains),
+    changed('allAcceptedDomains', before.allAcceptedDomains, after.allAcceptedDomains),
+    changed('useMXRecord', before.useMXRecord, after.useMXRecord),
+    changed('smartHosts', hostsOf(before), hostsOf(after)),
+    changed('tlsSettings', before.tlsSettings, after.tlsSettings),
+    changed('tlsDomain', before.tlsDomain, after.tlsDomain),
     changed('comment', before.comment, after.comment),
   ].flat()
 }

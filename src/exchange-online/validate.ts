@@ -1,7 +1,17 @@
 /** The rules on properties are the directory's own (`config/organizations.yaml`): the import asks its schema. */
 
-import { connectorAsWritten, domainAsWritten, itselfAsWritten } from '../directory/as-written.ts'
-import type { ConfiguredConnector, Organization, Problem } from '../directory/model.ts'
+import {
+  connectorAsWritten,
+  domainAsWritten,
+  itselfAsWritten,
+  outboundConnectorAsWritten,
+} from '../directory/as-written.ts'
+import type {
+  ConfiguredConnector,
+  ConfiguredOutboundConnector,
+  Organization,
+  Problem,
+} from '../directory/model.ts'
 import { nameKey } from '../directory/model.ts'
 import { parseOrganizations } from '../directory/schema.ts'
 import type { AcceptedDomain } from '../policy/types.ts'
@@ -24,6 +34,7 @@ export interface Validated {
   readonly itself: Organization
   readonly domains: readonly SettledRow<AcceptedDomain>[]
   readonly connectors: readonly SettledRow<ConfiguredConnector>[]
+  readonly outbound: readonly SettledRow<ConfiguredOutboundConnector>[]
   /** What is said of records that the import does not name, and was not said before. */
   readonly warnings: readonly string[]
 }
@@ -47,6 +58,7 @@ export function validate(name: string, before: Organization | null, drafts: read
         itself: before ?? organization,
         domains: settled(rows.domains, organization.acceptedDomains),
         connectors: settled(rows.connectors, organization.inboundConnectors),
+        outbound: settled(rows.outbound, organization.outboundConnectors),
         warnings: inserted,
       }
     }
@@ -57,6 +69,7 @@ export function validate(name: string, before: Organization | null, drafts: read
 interface Rows {
   readonly domains: readonly Row<AcceptedDomain>[]
   readonly connectors: readonly Row<ConfiguredConnector>[]
+  readonly outbound: readonly Row<ConfiguredOutboundConnector>[]
 }
 
 function rowsOf(before: Organization | null, drafts: readonly Draft[]): Rows {
@@ -68,6 +81,11 @@ function rowsOf(before: Organization | null, drafts: readonly Draft[]): Rows {
       before?.inboundConnectors ?? [],
       (connector) => nameKey(connector.name),
       taken('inbound-connector'),
+    ),
+    outbound: joined(
+      before?.outboundConnectors ?? [],
+      (connector) => nameKey(connector.name),
+      taken('outbound-connector'),
     ),
   }
 }
@@ -87,7 +105,7 @@ function joined<T>(existing: readonly T[], keyOf: (record: T) => string, drafts:
 function asked(
   name: string,
   before: Organization | null,
-  { domains, connectors }: Rows,
+  { domains, connectors, outbound }: Rows,
 ): { organization: Organization | null; errors: readonly Problem[]; warnings: readonly Problem[] } {
   const itself = before === null ? { name } : itselfAsWritten(before)
   const own = Object.entries(itself).map(([key, value]) => `${key}: ${asciiJson(value)}`)
@@ -98,6 +116,8 @@ function asked(
     ...domains.map((row) => `      - ${asciiJson(domainRow(row))}`),
     connectors.length === 0 ? '    inboundConnectors: []' : '    inboundConnectors:',
     ...connectors.map((row) => `      - ${asciiJson(connectorRow(row))}`),
+    outbound.length === 0 ? '    outboundConnectors: []' : '    outboundConnectors:',
+    ...outbound.map((row) => `      - ${asciiJson(outboundRow(row))}`),
   ]
   const parsed = parseOrganizations(lines.join('\n'), '', (pem) => ({ pem }))
   const moved = (problems: readonly Problem[]): Problem[] =>
@@ -117,6 +137,12 @@ function connectorRow({ existing, draft }: Row<ConfiguredConnector>): object {
   return { ...merged, name, ...(merged.connectorType === 'OnPremises' ? {} : { senderDomains }) }
 }
 
+function outboundRow({ existing, draft }: Row<ConfiguredOutboundConnector>): object {
+  const before = existing === null ? {} : outboundConnectorAsWritten(existing)
+  const merged = { ...before, ...draft?.wanted }
+  return { ...merged, name: existing?.name ?? merged.name }
+}
+
 /** YAML takes JSON's strings, but not every character in them. */
 function asciiJson(value: unknown): string {
   return JSON.stringify(value).replaceAll(
@@ -126,9 +152,10 @@ function asciiJson(value: unknown): string {
 }
 
 /** Of a problem's line, counted from the first record. */
-function draftAt({ domains, connectors }: Rows, line: number): Draft | null {
-  const row = line <= domains.length ? domains[line - 1] : connectors[line - domains.length - 2]
-  return row?.draft ?? null
+function draftAt({ domains, connectors, outbound }: Rows, line: number): Draft | null {
+  // Each list begins with a line of its own; that of the domains is not counted.
+  const rows = [...domains, null, ...connectors, null, ...outbound]
+  return rows[line - 1]?.draft ?? null
 }
 
 function setAside(rows: Rows, errors: readonly Problem[]): void {

@@ -7,7 +7,7 @@ import { LRUCache } from 'lru-cache'
 import type { Answer, ConnectorMatch, Directory } from '../directory/directory.ts'
 import { isUnknown } from '../policy/attribute.ts'
 import { counting } from '../policy/proof.ts'
-import type { DomainFact, Fact, RelaySettings } from '../policy/types.ts'
+import type { DomainFact, Fact, RelaySettings, SmartHost } from '../policy/types.ts'
 import { normalizeDomain } from '../text/domain-name.ts'
 import { normalizeAddress } from '../text/ip-address.ts'
 
@@ -21,7 +21,10 @@ export interface ReplaySide {
 export interface LookupOptions {
   readonly present: ReplaySide
   readonly proposed: ReplaySide
-  readonly settings: { readonly relay: Pick<RelaySettings, 'requireDomainProof'> }
+  readonly settings: {
+    readonly relay: Pick<RelaySettings, 'requireDomainProof'>
+    readonly outbound: { readonly smartHost: SmartHost | null }
+  }
   /** Whether the proposed directory has other connectors or domains, not only another time or other terms. */
   readonly isOtherDirectory: boolean
   /** Whether an address is a listed proxy's own. */
@@ -53,6 +56,8 @@ export class Lookups {
   /** Of each side; one where both have the same domains and connectors. */
   readonly #directories: readonly Directory[]
   readonly #relay: Pick<RelaySettings, 'requireDomainProof'>
+  /** Whether mail to every accepted domain has somewhere to go, whatever outbound connectors there are. */
+  readonly #alwaysRouted: boolean
   readonly #domains = new LRUCache<string, DomainClass>({
     maxSize: DOMAIN_BYTES,
     sizeCalculation: (_class, name) => OVERHEAD + name.length,
@@ -67,6 +72,7 @@ export class Lookups {
     this.#times = [present.now, proposed.now]
     this.#directories = isOtherDirectory ? [present.directory, proposed.directory] : [present.directory]
     this.#relay = settings.relay
+    this.#alwaysRouted = settings.outbound.smartHost !== null
     this.#isProxy = isProxy
   }
 
@@ -103,9 +109,16 @@ export class Lookups {
     const isForeign = facts.every((fact) => isNobodys(fact))
     const found = isForeign
       ? FOREIGN
-      : { sender: name, recipient: facts.map((fact) => ownerOf(fact)).join('\n') }
+      : { sender: name, recipient: facts.map((fact) => this.#recipientClass(name, fact)).join('\n') }
     if (!facts.some((fact) => isUnknown(fact))) this.#domains.set(name, found)
     return found
+  }
+
+  /** The organisation of a delivery hangs on it, and without a smart host whether it has a route; unknown is like nothing else. */
+  #recipientClass(name: string, fact: Fact<DomainFact>): string {
+    if (isUnknown(fact)) return '?'
+    const owner = fact.acceptedDomain?.organization ?? ''
+    return this.#alwaysRouted || owner === '' ? owner : `${owner}\t${name}`
   }
 
   /**
@@ -148,11 +161,6 @@ export class Lookups {
 /** Names hold no line breaks (`directory/schema-name.ts`). */
 function connectorClass({ by, connector: { name, organization } }: ConnectorMatch): string {
   return `${organization}\t${name}\t${by.via === 'address' ? by.range : ''}`
-}
-
-/** The organisation of a delivery hangs on it; unknown is like nothing else. */
-function ownerOf(fact: Fact<DomainFact>): string {
-  return isUnknown(fact) ? '?' : (fact.acceptedDomain?.organization ?? '')
 }
 
 function isNobodys(fact: Fact<DomainFact>): boolean {

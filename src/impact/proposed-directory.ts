@@ -57,8 +57,9 @@ class Overlay {
   }
 
   async ask(question: Question): Promise<Answer> {
-    const { address, domains, presentedNames } = question
+    const { address, domains, outboundOf = [], presentedNames } = question
     const first = await this.#base.ask({ ...question, domains: domains.flatMap((name) => chainOf(name)) })
+    const own = this.#own.ask({ presentedNames: [], address: null, domains: [], outboundOf })
     const before = first.connectors
     const connectors: Fact<readonly ConnectorMatch[]> = isUnknown(before)
       ? before
@@ -79,6 +80,8 @@ class Overlay {
     return {
       connectors,
       domain: (name) => this.#domain(name, asked.has(name) ? first : (second ?? first)),
+      outboundConnectors: (name) =>
+        (this.#isReplaced({ organization: name }) ? own : first).outboundConnectors(name),
     }
   }
 

@@ -17,6 +17,7 @@ import type {
   Recipient,
   RelaySettings,
   Step,
+  Unknown,
   WeighedCandidate,
 } from './types.ts'
 
@@ -33,6 +34,10 @@ export interface DecisionFacts {
   readonly relayingRespected: boolean
   /** Whether mail to accepted domains has somewhere to go that cannot be this server. */
   readonly hasRoute: boolean
+  /** Why nobody knows where the mail would go; null when that is known. Asked where it would be accepted. */
+  readonly routeUnknown: Unknown | null
+  /** Whether its next hop is the very server that it came from. */
+  readonly leadsBack: boolean
 }
 
 export interface Decision {
@@ -89,10 +94,38 @@ export function decide(facts: DecisionFacts, trace?: Step[]): Decision {
     decision = rule.apply(facts, (result, detail) => {
       trace?.push({ rule: rule.name, result, detail: detail() })
     })
-    if (decision !== null && trace === undefined) return decision
+    if (decision !== null && trace === undefined) break
   }
   // The last rule always answers; if it ever did not, nothing may be accepted.
-  return decision ?? conclude(facts, 'internal-error')
+  return onward(facts, decision ?? conclude(facts, 'internal-error'), (result, detail) => {
+    trace?.push({ rule: 'it goes on to another server', result, detail: detail() })
+  })
+}
+
+/**
+ * Whatever rule accepted the mail: when nobody knows where it goes it waits, and it never goes back to where it came
+ * from, which would send it here again.
+ */
+function onward(facts: DecisionFacts, decision: Decision, note: Note): Decision {
+  const { leadsBack, routeUnknown } = facts
+  const instead = (reason: ReasonCode): Decision => {
+    const { outcome } = explainReason(reason)
+    return { ...decision, outcome, reason, deliverTo: null, wouldBe: null }
+  }
+  if (decision.outcome !== 'relay' && decision.outcome !== 'deliver') {
+    note('skipped', () => 'it is not accepted')
+    return decision
+  }
+  if (routeUnknown !== null) {
+    note('unknown', () => `where it would go could not be looked up: ${routeUnknown.why}`)
+    return instead('directory-unavailable')
+  }
+  if (leadsBack) {
+    note('no', () => 'its next hop is the server that it came from')
+    return instead('route-leads-back')
+  }
+  note('yes', () => 'its next hop is not the server that it came from')
+  return decision
 }
 
 function refuseSourceRoute(facts: DecisionFacts, note: Note): Decision | null {

@@ -174,8 +174,16 @@ export const REASONS = [
     code: 'no-route',
     outcome: 'defer',
     sentence:
-      "The recipient's domain is accepted here, but there is no smart host to send it to, and its MX may be this server.",
-    advice: 'Set [outbound] smart_host in connectors.ini.',
+      "The recipient's domain is accepted here, but no outbound connector and no smart host takes mail to it, and its MX may be this server.",
+    advice:
+      'Add an outbound connector to the servers of its organisation (connectorctl outbound-connector add), or set [outbound] smart_host in connectors.ini.',
+  },
+  {
+    code: 'route-leads-back',
+    outcome: 'deny',
+    sentence: 'The next hop of this mail is the very server that it came from: it would go round in circles.',
+    advice:
+      'Let the outbound connector (or [outbound] smart_host) name the server that keeps the mailboxes, or let the sending server deliver this mail itself; connectorctl explain tells the route.',
   },
   {
     code: 'directory-unavailable',

@@ -49,6 +49,12 @@ const KINDS: Readonly<Record<ReasonCode, Kind>> = {
   'recipient-without-domain': { code: 501, status: '5.1.3', words: 'The recipient needs a domain' },
   'postmaster-not-set': { code: 550, status: '5.1.1', words: 'No postmaster address is set here' },
   'no-route': { code: 451, status: '4.4.4', words: "No route to the recipient's domain, try again later" },
+  // RFC 3463 section 3.5: X.4.6, routing loop detected.
+  'route-leads-back': {
+    code: 550,
+    status: '5.4.6',
+    words: "Routing loop: mail to the recipient's domain leads back to the sending server",
+  },
   'directory-unavailable': {
     code: 451,
     status: '4.3.0',

@@ -5,10 +5,12 @@
 
 import type { Answer, Directory } from '../directory/directory.ts'
 import { attribute, isUnknown } from '../policy/attribute.ts'
-import type { Decision } from '../policy/decide.ts'
+import type { Decision, DecisionFacts } from '../policy/decide.ts'
 import { decide } from '../policy/decide.ts'
 import type { Terms } from '../policy/proof.ts'
 import { counting } from '../policy/proof.ts'
+import type { Route, RouteFacts } from '../policy/route.ts'
+import { chooseRoute } from '../policy/route.ts'
 import type {
   Attribution,
   Candidate,
@@ -20,10 +22,12 @@ import type {
   Recipient,
   RelaySettings,
   Sender,
+  SmartHost,
   Step,
 } from '../policy/types.ts'
 import { withoutWildcard } from '../text/certificate-name.ts'
 import { normalizeDomain } from '../text/domain-name.ts'
+import { askFor, domainIn, routeFacts, routeFactsIn } from './route.ts'
 
 /** What the peer's certificate is worth to one connector: a verdict under its own trust is nobody else's (rule 2). */
 export type CertificateFor = (connector: InboundConnector) => PeerCertificate
@@ -89,7 +93,21 @@ export interface RecipientQuestion {
   /** ISO 8601 in UTC. */
   readonly now: string
   readonly relayingRespected: boolean
-  readonly hasRoute: boolean
+  /** `[outbound] smart_host` of the instance; null where there is none. */
+  readonly smartHost: SmartHost | null
+  /**
+   * Whether a route leads to the server that speaks, which takes a look into the DNS; asked only about mail that would be
+   * accepted. Left out, no route does.
+   */
+  readonly leadsBack?: (route: Route) => Promise<boolean>
+}
+
+/** A decision, and where the mail goes. */
+export interface RoutedDecision extends Decision {
+  /** null where it was not asked, as the mail is not accepted whatever the route. */
+  readonly route: Fact<Route> | null
+  /** What the route was chosen from, for `explain`. */
+  readonly routeFacts: RouteFacts | null
 }
 
 /**
@@ -97,18 +115,54 @@ export interface RecipientQuestion {
  * @param directory the store
  * @param question the attribution, the recipient and the settings
  * @param trace filled with one step a rule when given
- * @returns the decision
+ * @returns the decision, and for mail that has somewhere to go the route
  */
 export async function decideRecipient(
   directory: Directory,
   question: RecipientQuestion,
   trace?: Step[],
-): Promise<Decision> {
-  const { now, settings } = question
+): Promise<RoutedDecision> {
+  const { attribution, now, settings, smartHost } = question
   const { domain } = question.recipient
   const terms = { now, requireDomainProof: settings.requireDomainProof }
-  const recipientDomain = domain === '' ? null : await findDomain(directory, domain, terms)
-  return decide({ ...question, recipientDomain }, trace)
+  const organization = attribution.matched?.connector.organization ?? null
+  // Its outbound connectors come in the same round trip: most mail of a matched server is relayed.
+  const answer = domain === '' ? null : await askFor(directory, domain, organization)
+  const recipientDomain = answer === null ? null : domainIn(answer, domain, terms)
+  const facts = { ...question, recipientDomain, hasRoute: true, routeUnknown: null, leadsBack: false }
+  const unrouted = decide(facts)
+  if (unrouted.outcome !== 'relay' && unrouted.outcome !== 'deliver') {
+    return { ...(trace === undefined ? unrouted : decide(facts, trace)), route: null, routeFacts: null }
+  }
+  const route = { domain, organization, smartHost, terms }
+  const { deliverTo } = unrouted
+  const routed =
+    answer === null || deliverTo !== null
+      ? await routeFacts(directory, { ...route, domain: domainOfAddress(deliverTo ?? '') })
+      : await routeFactsIn(directory, answer, route)
+  return decideRouted(facts, routed, question.leadsBack, trace)
+}
+
+async function decideRouted(
+  facts: DecisionFacts,
+  routed: RouteFacts,
+  leadsBack: RecipientQuestion['leadsBack'],
+  trace: Step[] | undefined,
+): Promise<RoutedDecision> {
+  const route = chooseRoute(routed)
+  const outcome = isUnknown(route)
+    ? { routeUnknown: route }
+    : {
+        hasRoute: route.via !== 'none',
+        leadsBack: route.via !== 'none' && (await leadsBack?.(route)) === true,
+      }
+  return { ...decide({ ...facts, ...outcome }, trace), route, routeFacts: routed }
+}
+
+/** @returns the domain of an address from the settings, '' where it has none */
+function domainOfAddress(address: string): string {
+  const domain = address.slice(address.lastIndexOf('@') + 1)
+  return normalizeDomain(domain) ?? domain
 }
 
 /**
@@ -122,9 +176,7 @@ export async function findDomain(
   domain: string,
   terms: Terms,
 ): Promise<Fact<DomainFact>> {
-  if (!isName(domain)) return factAbout(domain, nothing)
-  const answer = await directory.ask({ presentedNames: [], address: null, domains: [domain] })
-  return counting(answer.domain(domain), terms)
+  return domainIn(await askFor(directory, domain, null), domain, terms)
 }
 
 function factAbout(name: string, find: Answer['domain']): Fact<DomainFact> {

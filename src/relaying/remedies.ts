@@ -52,6 +52,7 @@ async function tryOut(
   const proposed = proposing(directory, {
     domains: changes.flatMap(({ domain }) => domain ?? []),
     connectors: changes.flatMap(({ connector }) => connector ?? []),
+    outbound: changes.flatMap(({ outbound }) => outbound ?? []),
   })
   const certificate = changes.find((change) => change.certificate !== undefined)?.certificate
   const peer = certificate === undefined ? message.peer : givenPeer(message.peer.address, certificate)
@@ -76,7 +77,7 @@ async function ideas(question: Question): Promise<(readonly Change[])[]> {
   ]
 }
 
-function settingChanges({ settings, simulation }: Question): Change[] {
+function settingChanges({ message, settings, simulation }: Question): Change[] {
   const { reason } = simulation.decision
   const { relay } = settings
   const setting = (what: string, changed: Partial<Question['settings']>): Change[] => [
@@ -84,9 +85,12 @@ function settingChanges({ settings, simulation }: Question): Change[] {
   ]
   switch (reason) {
     case 'no-route':
-      return setting('[outbound] smart_host to the server that takes your mail', {
-        outbound: { smartHost: {} },
-      })
+      return [
+        ...outboundConnector(message.recipient.domain, simulation),
+        ...setting('[outbound] smart_host to the server that takes your mail', {
+          outbound: { smartHost: SOME_SERVER },
+        }),
+      ]
     case 'postmaster-not-set':
       return setting('[relay] postmaster to an address that is read', {
         relay: { ...relay, postmaster: 'postmaster@invalid' },
@@ -98,6 +102,39 @@ function settingChanges({ settings, simulation }: Question): Change[] {
     default:
       return []
   }
+}
+
+/** Stands for the server that only the administrator knows. */
+const SOME_SERVER = { host: 'mail.invalid', port: 25 }
+
+function outboundConnector(domain: string, { routeFacts }: Simulation): Change[] {
+  if (routeFacts === null || isUnknown(routeFacts.recipientDomain) || domain !== routeFacts.domain) return []
+  const organization = routeFacts.recipientDomain.acceptedDomain?.organization
+  if (organization === undefined) return []
+  const what = `add an outbound connector of ${organization} for ${domain}, to the server that takes its mail (connectorctl outbound-connector add)`
+  return [
+    {
+      what,
+      command: null,
+      outbound: {
+        organization,
+        name: 'Proposed',
+        connectorType: 'OnPremises',
+        enabled: true,
+        recipientDomains: [domain],
+        allAcceptedDomains: false,
+        routeAllMessagesViaOnPremises: false,
+        useMXRecord: false,
+        smartHosts: [SOME_SERVER],
+        tlsSettings: null,
+        tlsDomain: null,
+        tlsCertificateFile: null,
+        tlsKeyFile: null,
+        userName: null,
+        passwordFile: null,
+      },
+    },
+  ]
 }
 
 /** For a while, and journalled: not a remedy but time to find one. */

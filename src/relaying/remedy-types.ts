@@ -2,7 +2,7 @@
 
 import type { Directory } from '../directory/directory.ts'
 import type { Organization } from '../directory/model.ts'
-import type { AcceptedDomain, InboundConnector, PeerCertificate } from '../policy/types.ts'
+import type { AcceptedDomain, InboundConnector, OutboundConnector, PeerCertificate } from '../policy/types.ts'
 import type { SimulatedMessage, Simulation, SimulationSettings } from './simulate.ts'
 
 /** One change. */
@@ -13,6 +13,7 @@ export interface Change {
   readonly command: readonly string[] | null
   readonly domain?: AcceptedDomain
   readonly connector?: InboundConnector
+  readonly outbound?: OutboundConnector
   /** What the server would present from then on. */
   readonly certificate?: PeerCertificate
   readonly settings?: SimulationSettings

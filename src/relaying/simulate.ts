@@ -8,14 +8,17 @@ import type { TrustSets } from '../certificate/trust-sets.ts'
 import type { Directory } from '../directory/directory.ts'
 import type { Decision } from '../policy/decide.ts'
 import { describe, describePeer } from '../policy/describe.ts'
+import type { Route, RouteFacts } from '../policy/route.ts'
 import type {
   Attribution,
   Candidate,
+  Fact,
   Peer,
   PeerCertificate,
   Recipient,
   RelaySettings,
   Sender,
+  SmartHost,
   Step,
 } from '../policy/types.ts'
 import type { CertificateFor } from './gather.ts'
@@ -55,7 +58,7 @@ export function presentingPeer(
 /** The settings that a decision hangs on: `Settings` of an instance is one. */
 export interface SimulationSettings {
   readonly relay: RelaySettings
-  readonly outbound: { readonly smartHost: unknown }
+  readonly outbound: { readonly smartHost: SmartHost | null }
 }
 
 /** One message to one recipient. */
@@ -72,11 +75,17 @@ export interface SimulatedMessage {
 export interface SimulationOptions {
   /** Whether the steps are told: not where many are decided and nobody reads how. */
   readonly steps?: boolean
+  /** Whether a route leads back to an address, which takes a look into the DNS. Left out, no route does. */
+  readonly leadsBack?: (route: Route, address: string | null) => Promise<boolean>
 }
 
 export interface Simulation {
   readonly attribution: Attribution
   readonly decision: Decision
+  /** Where it would go; null where that plays no part, as the mail is not accepted. */
+  readonly route: Fact<Route> | null
+  /** What that was chosen from. */
+  readonly routeFacts: RouteFacts | null
   /** Who speaks, then one step for each rule; none where they were not asked for. */
   readonly steps: readonly Step[]
 }
@@ -92,7 +101,7 @@ export async function simulate(
   directory: Directory,
   { relay, outbound }: SimulationSettings,
   { peer, sender, recipient, relayingRespected = false, now = new Date().toISOString() }: SimulatedMessage,
-  { steps: wanted = true }: SimulationOptions = {},
+  { leadsBack, steps: wanted = true }: SimulationOptions = {},
 ): Promise<Simulation> {
   const { address, certificate, certificateFor } = peer
   const terms = { now, requireDomainProof: relay.requireDomainProof }
@@ -110,10 +119,15 @@ export async function simulate(
     settings: relay,
     now,
     relayingRespected,
-    hasRoute: outbound.smartHost !== null,
+    smartHost: outbound.smartHost,
+    ...(leadsBack === undefined ? {} : { leadsBack: (route: Route) => leadsBack(route, address) }),
   }
-  const decision = await decideRecipient(directory, question, wanted ? steps : undefined)
-  return { attribution, decision, steps }
+  const { route, routeFacts, ...decision } = await decideRecipient(
+    directory,
+    question,
+    wanted ? steps : undefined,
+  )
+  return { attribution, decision, route, routeFacts, steps }
 }
 
 function attributionSteps(attribution: Attribution): Step[] {

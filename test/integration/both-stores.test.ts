@@ -12,6 +12,7 @@ import { openRedisDirectory } from '../../src/directory/redis/redis-store.ts'
 import { DirectoryWriter } from '../../src/directory/redis/writer.ts'
 import { ancestorsOf } from '../../src/text/domain-name.ts'
 import { connector, domain, EARLIER, LATER, proof } from '../support/policy-world.ts'
+import { outboundConnectors } from '../support/outbound.ts'
 import { hasPrograms } from '../support/programs.ts'
 import type { RedisServer } from '../support/redis.ts'
 import { REDIS_SERVER, startRedis } from '../support/redis.ts'
@@ -67,6 +68,11 @@ const organization = owner.chain((organizationName) =>
         })),
       { selector: (item) => item.name.toLowerCase(), maxLength: 3 },
     ),
+    outboundConnectors: outboundConnectors(organizationName, (certificatePins) => ({
+      key: certificatePins.join(' '),
+      certificateAuthorities: ['PEM'],
+      certificatePins,
+    })),
   }),
 )
 
@@ -76,6 +82,7 @@ const question = fc.record({
   presentedNames: fc.uniqueArray(maybeWildcard, { maxLength: 3 }),
   address: fc.option(fc.constantFrom('10.1.2.3', '10.1.2.4', '10.9.9.9', '2001:db8::1', '2001:db8::2')),
   domains: fc.uniqueArray(name, { maxLength: 2 }),
+  outboundOf: fc.uniqueArray(fc.constantFrom('contoso', 'FABRIKAM', 'nobody'), { maxLength: 2 }),
 })
 
 function mayBe(organizations: readonly Organization[]): boolean {
@@ -93,7 +100,7 @@ function mayBe(organizations: readonly Organization[]): boolean {
 
 /** What the relay rule can see of an answer. */
 async function seen(directory: Pick<Directory, 'ask'>, asked: Question): Promise<unknown> {
-  const { connectors, domain: find } = await directory.ask(asked)
+  const { connectors, domain: find, outboundConnectors: outboundOf } = await directory.ask(asked)
   assert.ok(!('unknown' in connectors))
   const found = connectors.map(({ connector: item, by }) => [
     item.organization,
@@ -104,7 +111,12 @@ async function seen(directory: Pick<Directory, 'ask'>, asked: Question): Promise
     by.via === 'certificate' ? (item.trust ?? null) : null,
     by.via === 'certificate' ? find((item.tlsSenderCertificateName ?? '').replace(/^\*\./, '')) : null,
   ])
-  return [found.map((item) => JSON.stringify(item)).toSorted(), asked.domains.map((text) => find(text))]
+  const outbound = ['contoso', 'Fabrikam', 'adatum', 'nobody'].map((owner) => {
+    const own = outboundOf(owner)
+    return 'unknown' in own ? own : own.toSorted((left, right) => (left.name < right.name ? -1 : 1))
+  })
+  const domains = asked.domains.map((text) => find(text))
+  return [found.map((item) => JSON.stringify(item)).toSorted(), domains, outbound]
 }
 
 async function contents(server: RedisServer, prefix: string): Promise<Record<string, unknown>> {

@@ -282,6 +282,33 @@ describe('a smarthost on a directory in Redis', () => {
     }
   })
 
+  it('defers mail whose outbound connectors are damaged, and verify gives each organisation its own back', async (t) => {
+    if (!hasPrograms(t, REDIS_SERVER)) return
+    const redis = await startRedis(t)
+    const node = await makeNode(t, redis)
+    const outbound = (name: string, port: number): string =>
+      `    outboundConnectors:\n      - { name: ${name}, recipientDomains: ['*'], smartHosts: ['127.0.0.1:${port}'] }\n`
+    const organizations = `${CONTOSO}${outbound('Filter', 2601)}  - name: contoso/x\n${outbound('Other', 2602)}`
+    await applied(node, await file(t, organizations))
+    const run = (...args: string[]) => connectorctl(...args, '--instance', node.folder)
+    const before = await run('export')
+    const key = '{connectors}:outbound-of:contoso'
+    for (const damage of ['{"v":1,"conn', '{"v":1,"connectors":[{"name":"Filter"}]}']) {
+      await redis.client.set(key, damage)
+      const smarthost = await startInstance(t, node)
+      await smarthost.printed(/the directory is in force/)
+      assert.match(await ask(smarthost, 'kate@contoso.com'), /^451/, damage)
+      const found = await run('directory', 'verify')
+      assert.equal(found.code, 1)
+      assert.match(found.stdout, /\{connectors\}:outbound-of:contoso .*the audit stream has it/)
+      assert.equal((await run('directory', 'verify', '--mend')).code, 0)
+      assert.equal((await run('directory', 'verify')).code, 0)
+      assert.equal((await run('export')).stdout, before.stdout)
+      await until(smarthost, 'kate@contoso.com', /^250/, 1000)
+      await smarthost.stop()
+    }
+  })
+
   it('lets two administrators who write at once lose nothing', async (t) => {
     if (!hasPrograms(t, REDIS_SERVER)) return
     const redis = await startRedis(t)

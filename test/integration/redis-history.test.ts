@@ -70,7 +70,13 @@ describe('directory verify', () => {
       for (; writing; writes++) {
         const stored = await writer.organizations.read('other')
         const domains = [`d${writes}.example`, 'always.example'].map((name) => domain('other', name))
-        const after = { name: 'other', comment: null, acceptedDomains: domains, inboundConnectors: [] }
+        const after = {
+          name: 'other',
+          comment: null,
+          acceptedDomains: domains,
+          inboundConnectors: [],
+          outboundConnectors: [],
+        }
         await writer.replace([{ nameKey: 'other', after, expected: stored?.revision ?? null }])
         await new Promise((resolve) => setImmediate(resolve))
       }
@@ -127,7 +133,8 @@ describe('a history', () => {
     })
     const put = async (name: string): Promise<void> => {
       const acceptedDomains = [domain(name, `${name}.example`)]
-      const after = { name, comment: null, acceptedDomains, inboundConnectors: [] }
+      const owned = { acceptedDomains, inboundConnectors: [], outboundConnectors: [] }
+      const after = { name, comment: null, ...owned }
       await writer.replace([{ nameKey: name, after, expected: null }])
     }
     await put('first')

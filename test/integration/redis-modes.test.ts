@@ -31,6 +31,7 @@ function organization(...domains: string[]): Organization {
     comment: null,
     acceptedDomains: domains.map((name) => domain('contoso', name)),
     inboundConnectors: [],
+    outboundConnectors: [],
   }
 }
 

@@ -50,6 +50,7 @@ describe('a decision from Redis', () => {
               comment: null,
             },
           ],
+          outboundConnectors: [],
         }
         await writer.replace([{ nameKey: name, after, expected: null }])
       }
@@ -352,7 +353,7 @@ function namesIn(stored: StoredOrganization | null): string[] | undefined {
 
 function owning(name: string, ...domains: string[]): Organization {
   const acceptedDomains = domains.map((domainName) => domain(name, domainName))
-  return { name, comment: null, acceptedDomains, inboundConnectors: [] }
+  return { name, comment: null, acceptedDomains, inboundConnectors: [], outboundConnectors: [] }
 }
 
 /** A Redis that knows contoso, and who reads and writes there. */

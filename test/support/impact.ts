@@ -28,7 +28,7 @@ export const NOW = new Date('2026-11-25T12:00:00.000Z')
 
 export const SETTINGS: ImpactQuestion['settings'] = {
   relay: { acceptInbound: true, respectRelaying: false, requireDomainProof: false, postmaster: null },
-  outbound: { smartHost: {} },
+  outbound: { smartHost: { host: 'next.example', port: 25 } },
 }
 
 /** Every file of CAs is there, and each is another trust. */

@@ -147,6 +147,8 @@ export interface Message {
   readonly postmaster?: string | null
   readonly relayingRespected?: boolean
   readonly hasRoute?: boolean
+  readonly routeUnknown?: boolean
+  readonly leadsBack?: boolean
   readonly sourceRoute?: boolean
   readonly requireDomainProof?: boolean
 }
@@ -209,6 +211,8 @@ export function decideWith(
   recipientDomain?: Fact<DomainFact>,
 ): Decision {
   const { recipient, settings, now, relayingRespected, hasRoute } = factsOf(message)
+  const routeUnknown =
+    message.routeUnknown === true ? ({ unknown: true, why: 'Redis is away' } as const) : null
   const terms = { now, requireDomainProof: settings.requireDomainProof }
   const registered = recipient.domain === '' ? null : counting(factOf(world, recipient.domain), terms)
   return decide(
@@ -220,6 +224,8 @@ export function decideWith(
       now,
       relayingRespected,
       hasRoute,
+      routeUnknown,
+      leadsBack: message.leadsBack ?? false,
     },
     trace,
   )

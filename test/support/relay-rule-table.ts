@@ -611,6 +611,24 @@ export const ROWS: readonly Row[] = [
     'relay certificate-domain-accepted',
     { hasRoute: false },
   ],
+  // Mail never goes back to where it came from.
+  [
+    'mail that would be relayed back to its own server is a loop',
+    MAIL,
+    'kate@contoso.com',
+    OUT,
+    'deny route-leads-back',
+    { leadsBack: true },
+  ],
+  [
+    'mail to an accepted domain that would be delivered back to the server that brings it is a loop',
+    PLAIN,
+    'a@b.example',
+    'kate@contoso.com',
+    'deny route-leads-back',
+    { leadsBack: true },
+  ],
+  ['a stranger hears of no loop', PLAIN, 'a@b.example', OUT, 'deny no-tls', { leadsBack: true }],
 
   // Sending disabled comes before (a), (b) and other plugins.
   [

@@ -19,6 +19,7 @@ import type { ImportPlan } from '../../src/exchange-online/plan.ts'
 import { namesToLookUp, planImport } from '../../src/exchange-online/plan.ts'
 import type { AcceptedDomain } from '../../src/policy/types.ts'
 import { printable } from '../../src/text/printable.ts'
+import { outbound } from '../support/outbound.ts'
 import { domain } from '../support/policy-world.ts'
 
 const FOLDER = join(import.meta.dirname, 'exchange-online')
@@ -186,6 +187,7 @@ describe('an import into an organisation that there is', () => {
       domain('Contoso', 'contoso.com', { delegatedSubDomains: ['lab.contoso.com'] }),
       domain('Contoso', 'only-here.example', { domainType: 'InternalRelay' }),
     ],
+    outboundConnectors: [],
     inboundConnectors: [
       {
         organization: 'Contoso',
@@ -272,6 +274,43 @@ describe('an import into an organisation that there is', () => {
     )
     assert.equal(plan.after, null)
     assert.match(plan.items[1]?.warnings.join(' ') ?? '', /the export has no TlsSenderCertificateName/)
+  })
+
+  it('keeps ports, certificate and password of an outbound connector, of which Exchange knows nothing', () => {
+    const filter = outbound('Contoso', 'Filter', {
+      connectorType: 'Partner',
+      recipientDomains: ['*'],
+      smartHosts: [{ host: 'smtp.filter.example', port: 587 }],
+      tlsSettings: 'EncryptionOnly',
+      userName: 'contoso',
+      passwordFile: 'contoso/filter.password',
+    })
+    const there = { ...before, outboundConnectors: [filter] }
+    const exported = {
+      Name: 'FILTER',
+      ConnectorType: 'Partner',
+      Enabled: true,
+      UseMXRecord: false,
+      RecipientDomains: ['*'],
+      SmartHosts: ['smtp.filter.example'],
+      TlsSettings: 'EncryptionOnly',
+      TlsDomain: null,
+    }
+    assert.deepEqual(
+      json([exported], { before: there }).items.map(({ action }) => action),
+      ['same'],
+    )
+    const validated = { ...exported, TlsSettings: 'DomainValidation', TlsDomain: 'smtp.filter.example' }
+    assert.deepEqual(json([validated], { before: there }).after?.outboundConnectors, [
+      { ...filter, tlsSettings: 'DomainValidation', tlsDomain: 'smtp.filter.example' },
+    ])
+    const moved = { ...exported, SmartHosts: ['smtp2.filter.example'] }
+    assert.deepEqual(json([moved], { before: there }).items[0]?.changes, [
+      { property: 'smartHosts', from: ['smtp.filter.example:587'], to: ['smtp2.filter.example'] },
+    ])
+    const [plain] = json([{ ...exported, TlsSettings: null }], { before: there }).items
+    assert.equal(plain?.action, 'aside')
+    assert.match(plain.reason ?? '', /the password could go in plain text/)
   })
 
   it('sets aside what another organisation has, or what is below it', () => {

@@ -628,7 +628,7 @@ organizations:
     const fact = { unknown: true, why: 'Redis is away' } as const
     const away: Directory = {
       ...working,
-      ask: () => Promise.resolve({ connectors: fact, domain: () => fact }),
+      ask: () => Promise.resolve({ connectors: fact, domain: () => fact, outboundConnectors: () => fact }),
     }
     const own = await writeJournal(await temporaryFolder(t), [record()])
     const found = await measure(own, {

@@ -18,6 +18,7 @@ function directoryOf({ domains, connectors }: World) {
     inboundConnectors: connectors
       .filter(({ organization }) => organization === name)
       .map((item) => ({ ...item, senderDomains: [], allowWideAddresses: false, comment: null })),
+    outboundConnectors: [],
   }))
   return buildDirectory(organizations, 'test')
 }

@@ -32,6 +32,9 @@ organizations:
         connectorType: OnPremises
         senderIPAddresses: [10.1.0.0/24, "2001:db8:1::/48"]
         enabled: true
+    outboundConnectors:
+      - name: To the internet
+        recipientDomains: ["*"]
 `
 
 describe('an organizations file that is good', () => {
@@ -82,6 +85,27 @@ describe('an organizations file that is good', () => {
             organizationReportOnlyUntil: null,
             senderDomains: [],
             allowWideAddresses: false,
+            comment: null,
+          },
+        ],
+        outboundConnectors: [
+          {
+            organization: 'contoso',
+            name: 'To the internet',
+            connectorType: 'Partner',
+            enabled: true,
+            recipientDomains: ['*'],
+            allAcceptedDomains: false,
+            routeAllMessagesViaOnPremises: false,
+            useMXRecord: true,
+            smartHosts: [],
+            tlsSettings: null,
+            tlsDomain: null,
+            trust: null,
+            tlsCertificateFile: null,
+            tlsKeyFile: null,
+            userName: null,
+            passwordFile: null,
             comment: null,
           },
         ],

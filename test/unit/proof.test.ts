@@ -31,7 +31,13 @@ function tokenFor(organization: string, name: string): string {
 }
 
 function owner(...acceptedDomains: readonly AcceptedDomain[]): Organization {
-  return { name: 'contoso', comment: null, acceptedDomains, inboundConnectors: [] }
+  return {
+    name: 'contoso',
+    comment: null,
+    acceptedDomains,
+    inboundConnectors: [],
+    outboundConnectors: [],
+  }
 }
 
 type Shown = 'there' | 'not-there' | 'unknown'

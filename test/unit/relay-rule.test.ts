@@ -22,12 +22,12 @@ describe('the relay rule', () => {
       const trace: Step[] = []
       const explained = decideMessage(WORLD, messageOf(row), trace)
       assert.deepEqual(explained, decideMessage(WORLD, messageOf(row)))
-      assert.equal(trace.length, 13, row[0])
+      assert.equal(trace.length, 14, row[0])
       assert.ok(trace.every(({ detail }) => detail !== ''))
     }
   })
 
-  it('reaches every reason but the three that need a failure', () => {
+  it('reaches every reason but the two that need a failure', () => {
     const reached = new Set(ROWS.map((row) => decideMessage(WORLD, messageOf(row)).reason))
     const missing = REASONS.map(({ code }) => code).filter((code) => !reached.has(code))
     assert.deepEqual(missing, ['directory-unavailable', 'internal-error'])
@@ -94,6 +94,16 @@ describe('what could not be looked up', () => {
     const message = { certificate: MAIL, from: '', to: OUT }
     const decision = decideWith(WORLD, message, attributeMessage(WORLD, message), undefined, unknown)
     assert.equal(decision.reason, 'directory-unavailable')
+  })
+
+  it('is deferred when nobody knows where the mail would go, and denied all the same when it would be denied', () => {
+    const known = { certificate: MAIL, from: '', to: OUT, routeUnknown: true }
+    assert.equal(decideMessage(WORLD, known).reason, 'directory-unavailable')
+    assert.equal(
+      decideMessage(WORLD, { from: '', to: 'kate@contoso.com', routeUnknown: true }).outcome,
+      'defer',
+    )
+    assert.equal(decideMessage(WORLD, { from: '', to: OUT, routeUnknown: true }).outcome, 'deny')
   })
 
   it('still delivers to an accepted domain when only the connectors are unknown', () => {

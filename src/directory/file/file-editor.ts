@@ -5,7 +5,13 @@ import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { messageOf } from '../../text/message-of.ts'
 import { authorityFiles } from '../authority-files.ts'
-import { canonical, connectorDifference, domainDifference, isOtherwiseItself } from '../difference.ts'
+import {
+  canonical,
+  connectorDifference,
+  domainDifference,
+  isOtherwiseItself,
+  outboundConnectorDifference,
+} from '../difference.ts'
 import type { DirectoryEditor, EditWritten, WantedOrganization } from '../editor.ts'
 import { staleOrganization } from '../editor.ts'
 import type { Organization, Problem } from '../model.ts'
@@ -206,7 +212,12 @@ function isSame(left: readonly Organization[], right: readonly Organization[]): 
   return left.every((before, index) => {
     const change = { before, after: right[index] ?? null }
     if (isOtherwiseItself(change)) return false
-    return [domainDifference(change), connectorDifference(change)].every(
+    const differences = [
+      domainDifference(change),
+      connectorDifference(change),
+      outboundConnectorDifference(change),
+    ]
+    return differences.every(
       ({ added, changed, removed }) => added.length + changed.length + removed.length === 0,
     )
   })

@@ -9,10 +9,17 @@ import { isMap, isNode, isScalar, isSeq, visit } from 'yaml'
 import { parsePin } from '../../certificate/pin.ts'
 import { normalizeDomain } from '../../text/domain-name.ts'
 import { parseRange } from '../../text/ip-address.ts'
+import { formatSmartHost, parseSmartHost } from '../../text/smart-host.ts'
 import type { Written } from '../as-written.ts'
-import { connectorAsWritten, domainAsWritten, itselfAsWritten, organizationAsWritten } from '../as-written.ts'
+import {
+  connectorAsWritten,
+  domainAsWritten,
+  itselfAsWritten,
+  organizationAsWritten,
+  outboundConnectorAsWritten,
+} from '../as-written.ts'
 import type { Difference } from '../difference.ts'
-import { connectorDifference, domainDifference } from '../difference.ts'
+import { connectorDifference, domainDifference, outboundConnectorDifference } from '../difference.ts'
 import type { Organization } from '../model.ts'
 import { nameKey } from '../model.ts'
 import { parseWithComments } from './comments.ts'
@@ -84,6 +91,8 @@ function editOrganization(
     normalizeDomain(textOf(item, 'domainName') ?? ''),
   )
   editList(document, map, 'inboundConnectors', connectorDifference(change), connectorAsWritten, nameIn)
+  const outbound = outboundConnectorDifference(change)
+  editList(document, map, 'outboundConnectors', outbound, outboundConnectorAsWritten, nameIn)
 }
 
 function editList<T extends { readonly domainName: string } | { readonly name: string }>(
@@ -108,21 +117,31 @@ function editList<T extends { readonly domainName: string } | { readonly name: s
   )
   for (const [from, to] of [...changed, ...renamed]) {
     const item = byKey.get(keyOfRecord(from))
-    if (isMap(item)) editMap(document, item, written(from), written(to))
+    if (!isMap(item)) continue
+    // It follows from whether there are smart hosts; what says otherwise would contradict them.
+    if (useMXRecordOf(from) !== useMXRecordOf(to)) item.delete('useMXRecord')
+    editMap(document, item, written(from), written(to))
   }
   const known = new Set(renamed.map(([, to]) => to))
   for (const record of added) if (!known.has(record)) append(document, list, written(record), false)
 }
 
-/** A connector for the same servers under another name is the same item: it keeps its comments and its place. */
+function useMXRecordOf(record: object): unknown {
+  return 'useMXRecord' in record ? record.useMXRecord : null
+}
+
+/** A connector for the same servers, or of the same mail to them, under another name is the same item: it keeps its comments and its place. */
 function renamings<T extends object>(
   removed: readonly T[],
   added: readonly T[],
 ): (readonly [from: T, to: T])[] {
-  const serversOf = (record: T): string | null =>
-    'senderIPAddresses' in record && 'tlsSenderCertificateName' in record
-      ? JSON.stringify([record.tlsSenderCertificateName, record.senderIPAddresses])
+  const serversOf = (record: T): string | null => {
+    if ('senderIPAddresses' in record && 'tlsSenderCertificateName' in record)
+      return JSON.stringify([record.tlsSenderCertificateName, record.senderIPAddresses])
+    return 'smartHosts' in record && 'recipientDomains' in record
+      ? JSON.stringify([record.recipientDomains, record.smartHosts])
       : null
+  }
   const left = new Map(added.map((record) => [serversOf(record), record]))
   return removed.flatMap((from) => {
     const servers = serversOf(from)
@@ -146,15 +165,20 @@ function editMap(document: Document.Parsed, map: YAMLMap, before: Written, after
     // A scalar keeps its comment and its quotes.
     if (isScalar(node) && (typeof value !== 'object' || value === null)) node.value = value
     else if (isSeq<Node>(node) && isTexts(value) && key !== 'trustedCertificateAuthorities') {
-      editTexts(document, node, value)
+      editTexts(document, node, value, key === 'smartHosts' ? canonicalSmartHost : canonicalText)
     } else map.set(key, document.createNode(value))
   }
 }
 
 /** Entries that stay keep their comments; how they are written is theirs. */
-function editTexts(document: Document.Parsed, list: YAMLSeq<Node>, wanted: readonly string[]): void {
+function editTexts(
+  document: Document.Parsed,
+  list: YAMLSeq<Node>,
+  wanted: readonly string[],
+  canonicalOf: (text: string) => string,
+): void {
   const known = new Map(
-    list.items.map((item) => [canonicalText(isScalar(item) ? String(item.value) : ''), item]),
+    list.items.map((item) => [canonicalOf(isScalar(item) ? String(item.value) : ''), item]),
   )
   keepItems(
     list,
@@ -181,6 +205,12 @@ function canonicalText(text: string): string {
   return (
     parseRange(text)?.range ?? parsePin(text) ?? (domain === null ? bare : `${wildcard ? '*.' : ''}${domain}`)
   )
+}
+
+/** As the schema would keep it, also where a range stands for its address. */
+function canonicalSmartHost(text: string): string {
+  const smartHost = parseSmartHost(text.replace(/\/\d+$/, ''))
+  return smartHost === null ? text : formatSmartHost(smartHost)
 }
 
 /** A list that has become empty is written behind its key, where its comments have no place: they stand above the key. */

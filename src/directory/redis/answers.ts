@@ -44,7 +44,8 @@ export class Answers {
   }
 }
 
-/** Names are normalised and not empty, so that line breaks keep them apart, and an empty line the two lists. */
-function keyOf({ presentedNames, address, domains }: Question): string {
-  return `${address ?? ''}\n${presentedNames.join('\n')}\n\n${domains.join('\n')}`
+/** Names are normalised and not empty, so that line breaks keep them apart, and an empty line the lists. */
+function keyOf({ presentedNames, address, domains, outboundOf = [] }: Question): string {
+  const lists = [presentedNames, domains, outboundOf.map((name) => JSON.stringify(name))]
+  return `${address ?? ''}\n${lists.map((list) => list.join('\n')).join('\n\n')}`
 }

@@ -42,15 +42,21 @@ export class AuditTrail {
 
   /**
    * @param records e.g. `accepted-domain contoso.com`, lower case
+   * @param beginnings what the names of further ones begin with, lower case; for them all of the stream is read
    * @returns of each its JSON as it was written last, '' when it was removed; without those that it does not reach back to
    */
-  async lastOf(records: ReadonlySet<string>): Promise<Map<string, string>> {
+  async lastOf(
+    records: ReadonlySet<string>,
+    beginnings: readonly string[] = [],
+  ): Promise<Map<string, string>> {
     const found = new Map<string, string>()
-    if (records.size === 0) return found
+    if (records.size + beginnings.length === 0) return found
+    const isWanted = (key: string): boolean =>
+      records.has(key) || beginnings.some((beginning) => key.startsWith(beginning))
     for await (const { record, after } of this.entries()) {
       const key = record.toLowerCase()
-      if (records.has(key) && !found.has(key)) found.set(key, after)
-      if (found.size === records.size) break
+      if (isWanted(key) && !found.has(key)) found.set(key, after)
+      if (beginnings.length === 0 && found.size === records.size) break
     }
     return found
   }

@@ -2,9 +2,9 @@
 
 import type { AcceptedDomain } from '../../policy/types.ts'
 import type { Difference, OrganizationChange } from '../difference.ts'
-import { connectorDifference, domainDifference } from '../difference.ts'
+import { connectorDifference, domainDifference, outboundConnectorDifference } from '../difference.ts'
 import { dissenting } from '../domain-index.ts'
-import type { ConfiguredConnector, Organization } from '../model.ts'
+import type { ConfiguredConnector, ConfiguredOutboundConnector, Organization } from '../model.ts'
 import { nameKey } from '../model.ts'
 import { registeredAlready } from '../plan.ts'
 import { parseRange } from '../../text/ip-address.ts'
@@ -16,7 +16,7 @@ import { connectorKey, connectorsAfter, domainsBeside, entriesOf, listedBelow } 
 import type { Keys } from './keys.ts'
 import { registrableAbove } from './keys.ts'
 import type { Organizations } from './organizations.ts'
-import { writeRecord } from './records.ts'
+import { writeOutboundRecord, writeRecord } from './records.ts'
 
 /** The change is refused; the message has every reason, one a line. */
 export class ChangeRefused extends Error {
@@ -28,6 +28,7 @@ export const NOTHING: Counts = {
   organizations: 0,
   acceptedDomains: 0,
   inboundConnectors: 0,
+  outboundConnectors: 0,
   prefixLengths: { 4: new Map(), 6: new Map() },
 }
 
@@ -57,6 +58,7 @@ export async function changesetFor(
     changeOrganization(write, keys, change, revision, tally)
     putDomains(write, keys, domainDifference(change), tally)
     changeConnectors(write, keys, connectorDifference(change), tally)
+    changeOutbound(write, keys, change, tally)
   }
   await changeIndexes(write, keys, changes, domains, store)
   return { changeset: write, counts: tally.counts() }
@@ -152,11 +154,31 @@ function changeConnectors(
   for (const record of added) put(record, null, record)
 }
 
+function changeOutbound(write: Changeset, keys: Keys, change: OrganizationChange, tally: Tally): void {
+  const { added, changed, removed } = outboundConnectorDifference(change)
+  if (added.length + changed.length + removed.length === 0) return
+  const { name = '', outboundConnectors = [] } = change.after ?? { name: change.before?.name }
+  write.record(keys.outboundOf(nameKey(name)), writeOutboundRecord(outboundConnectors))
+  const put = (
+    before: ConfiguredOutboundConnector | null,
+    after: ConfiguredOutboundConnector | null,
+  ): void => {
+    const { name: own = '', organization = '' } = after ?? before ?? {}
+    auditRecord(write, `outbound-connector ${organization}/${own}`, before, after)
+  }
+  for (const record of removed) put(record, null)
+  for (const [before, record] of changed) put(before, record)
+  for (const record of added) put(null, record)
+  tally.outboundConnectors += added.length - removed.length
+}
+
+type AuditedRecord = AcceptedDomain | ConfiguredConnector | ConfiguredOutboundConnector
+
 function auditRecord(
   write: Changeset,
   record: string,
-  before: AcceptedDomain | ConfiguredConnector | null,
-  after: AcceptedDomain | ConfiguredConnector | null,
+  before: AuditedRecord | null,
+  after: AuditedRecord | null,
 ): void {
   const { organization = '' } = after ?? before ?? {}
   write.audit.push({ organization, record, before: recordJson(before), after: recordJson(after) })
@@ -273,12 +295,20 @@ class DomainChanges {
 class Tally {
   organizations: number
   acceptedDomains: number
+  outboundConnectors: number
   #connectors: number
   readonly #lengths: { 4: Map<number, number>; 6: Map<number, number> }
 
-  constructor({ organizations, acceptedDomains, inboundConnectors, prefixLengths }: Counts) {
+  constructor({
+    organizations,
+    acceptedDomains,
+    inboundConnectors,
+    outboundConnectors,
+    prefixLengths,
+  }: Counts) {
     this.organizations = organizations
     this.acceptedDomains = acceptedDomains
+    this.outboundConnectors = outboundConnectors
     this.#connectors = inboundConnectors
     this.#lengths = { 4: new Map(prefixLengths[4]), 6: new Map(prefixLengths[6]) }
   }
@@ -295,10 +325,11 @@ class Tally {
   }
 
   counts(): Counts {
-    const { organizations, acceptedDomains } = this
+    const { organizations, acceptedDomains, outboundConnectors } = this
     return {
       organizations,
       acceptedDomains,
+      outboundConnectors,
       inboundConnectors: this.#connectors,
       prefixLengths: this.#lengths,
     }

@@ -24,6 +24,7 @@ export interface Header extends Revision {
   readonly organizations: number
   readonly acceptedDomains: number
   readonly inboundConnectors: number
+  readonly outboundConnectors: number
   readonly prefixLengths: { readonly 4: PrefixLengths; readonly 6: PrefixLengths }
 }
 
@@ -40,6 +41,8 @@ const HEADER = z.object({
   organizations: count.default(0),
   acceptedDomains: count.default(0),
   inboundConnectors: count.default(0),
+  // A directory that an earlier version wrote has none.
+  outboundConnectors: count.default(0),
   prefixLengths: z.object({ 4: lengths, 6: lengths }),
 })
 
@@ -57,8 +60,9 @@ export function readHeader(json: string): Header {
  * @returns its JSON
  */
 export function writeHeader(header: Header): string {
-  const { epoch, number, id, organizations, acceptedDomains, inboundConnectors, prefixLengths } = header
-  const counts = { organizations, acceptedDomains, inboundConnectors }
+  const { epoch, number, id, organizations, acceptedDomains, prefixLengths } = header
+  const { inboundConnectors, outboundConnectors } = header
+  const counts = { organizations, acceptedDomains, inboundConnectors, outboundConnectors }
   const pairs = { 4: pairsOf(prefixLengths[4]), 6: pairsOf(prefixLengths[6]) }
   return JSON.stringify({ v: 1, epoch, number, id, ...counts, prefixLengths: pairs })
 }

@@ -87,6 +87,11 @@ export class Keys {
     return `${this.#prefix}connectors-of:${nameKey}`
   }
 
+  /** An organisation's outbound connectors, all in one: which of them takes a message hangs on the others. */
+  outboundOf(nameKey: string): string {
+    return `${this.#prefix}outbound-of:${nameKey}`
+  }
+
   domain(domainName: string): string {
     return `${this.#prefix}domain:${domainName}`
   }

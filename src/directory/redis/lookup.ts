@@ -3,15 +3,16 @@
  * few records that can matter are indexed by the very code that indexes a file.
  */
 
-import type { AcceptedDomain, DomainFact, Fact } from '../../policy/types.ts'
+import type { AcceptedDomain, DomainFact, Fact, OutboundConnector } from '../../policy/types.ts'
 import { withoutWildcard } from '../../text/certificate-name.ts'
 import { addressBytes, formatRange, maskBytes } from '../../text/ip-address.ts'
 import type { Answer, ConnectorMatch, Question } from '../directory.ts'
 import { MOST_NAMES } from '../directory.ts'
 import { indexDomains } from '../domain-index.ts'
-import { connectorFinder } from '../memory-directory.ts'
+import { connectorFinder, outboundIn } from '../memory-directory.ts'
 import type { ConfiguredConnector } from '../model.ts'
 import { nameKey } from '../model.ts'
+import { quoted } from '../yaml-reader.ts'
 import type { Header } from './header.ts'
 import type { Keys } from './keys.ts'
 import { registrableAbove } from './keys.ts'
@@ -20,8 +21,9 @@ import type { Stored } from './near-cache.ts'
 /** A record that is wanted, and what it is. */
 export interface Wanted {
   readonly key: string
-  /** The name of an accepted domain; null for an entry of an index. */
-  readonly domainName: string | null
+  readonly kind: 'domain' | 'index' | 'outbound'
+  /** The name of the accepted domain, the `nameKey` of the organisation; '' for an entry of an index. */
+  readonly of: string
 }
 
 /**
@@ -37,11 +39,10 @@ export function wantedFor(
 ): readonly Wanted[] {
   const wanted = new Map<string, Wanted>()
   const index = (key: string): void => {
-    wanted.set(key, { key, domainName: null })
+    wanted.set(key, { key, kind: 'index', of: '' })
   }
   const domains = (names: readonly string[]): void => {
-    for (const domainName of names)
-      wanted.set(keys.domain(domainName), { key: keys.domain(domainName), domainName })
+    for (const of of names) wanted.set(keys.domain(of), { key: keys.domain(of), kind: 'domain', of })
   }
   for (const presentedName of question.presentedNames.slice(0, MOST_NAMES)) {
     const base = withoutWildcard(presentedName)
@@ -52,6 +53,10 @@ export function wantedFor(
   }
   for (const range of rangesOf(question.address, prefixLengths)) index(keys.range(range))
   for (const domain of question.domains) domains([domain, ...registrableAbove(domain)])
+  for (const organization of question.outboundOf ?? []) {
+    const of = nameKey(organization)
+    wanted.set(keys.outboundOf(of), { key: keys.outboundOf(of), kind: 'outbound', of })
+  }
   return [...wanted.values()]
 }
 
@@ -75,7 +80,27 @@ export function answerFrom(question: Question, stored: ReadonlyMap<string, Store
     facts.set(name, fact)
     return fact
   }
-  return { connectors: connectorsIn(question, stored), domain }
+  const { outboundOf = [] } = question
+  const outbound = new Map(
+    outboundOf.map((name) => [nameKey(name), outboundOfOne(nameKey(name), stored, keys)]),
+  )
+  return {
+    connectors: connectorsIn(question, stored),
+    domain,
+    outboundConnectors: outboundIn(outbound, outboundOf),
+  }
+}
+
+/** Damage is no absence: mail would leave another way than its connector promises. */
+function outboundOfOne(
+  organization: string,
+  stored: ReadonlyMap<string, Stored>,
+  keys: Keys,
+): Fact<readonly OutboundConnector[]> {
+  const item = stored.get(keys.outboundOf(organization))
+  if (item?.kind === 'outbound') return item.connectors
+  if (item?.kind === 'unreadable') return unreadable(item)
+  return { unknown: true, why: `the outbound connectors of ${quoted(organization)} were not asked for` }
 }
 
 function connectorsIn(
@@ -84,8 +109,8 @@ function connectorsIn(
 ): Fact<readonly ConnectorMatch[]> {
   const found = new Map<string, ConfiguredConnector>()
   for (const item of stored.values()) {
-    // A damaged domain is no reason not to know the connectors.
-    if (item.kind === 'unreadable' && item.domainName === null) return unreadable(item)
+    // A damaged record of something else is no reason not to know the connectors.
+    if (item.kind === 'unreadable' && item.of === 'index') return unreadable(item)
     if (item.kind !== 'index') continue
     for (const connector of item.entry?.connectors ?? []) merge(found, connector)
   }

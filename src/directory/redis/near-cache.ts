@@ -4,17 +4,19 @@
  */
 
 import { LRUCache } from 'lru-cache'
-import type { AcceptedDomain } from '../../policy/types.ts'
+import type { AcceptedDomain, OutboundConnector } from '../../policy/types.ts'
 import type { IndexEntry } from './records.ts'
 
 /** What stands under one key. */
 export type Stored =
   | { readonly kind: 'domain'; readonly record: AcceptedDomain | null }
   | { readonly kind: 'index'; readonly entry: IndexEntry | null }
+  | { readonly kind: 'outbound'; readonly connectors: readonly OutboundConnector[] }
   | {
       readonly kind: 'unreadable'
       readonly key: string
-      readonly domainName: string | null
+      /** What was looked for. */
+      readonly of: 'domain' | 'index' | 'outbound'
       readonly why: string
     }
 

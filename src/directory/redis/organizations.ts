@@ -2,13 +2,19 @@
 
 import type { AcceptedDomain } from '../../policy/types.ts'
 import type { StoredOrganization } from '../editor.ts'
-import type { ConfiguredConnector } from '../model.ts'
+import type { ConfiguredConnector, ConfiguredOutboundConnector } from '../model.ts'
 import type { RedisClient } from './client.ts'
 import type { Base } from './commit.ts'
 import { readHeader } from './header.ts'
 import type { Keys } from './keys.ts'
 import type { IndexEntry } from './records.ts'
-import { readConnectorRecord, readDomainRecord, readIndexEntry, readOrganizationRecord } from './records.ts'
+import {
+  readConnectorRecord,
+  readDomainRecord,
+  readIndexEntry,
+  readOrganizationRecord,
+  readOutboundRecord,
+} from './records.ts'
 import { messageOf } from '../../text/message-of.ts'
 
 /** Keys or members that are read at once. */
@@ -85,7 +91,15 @@ export class Organizations {
     }
     acceptedDomains.push(...(await this.#ownDomains(names)))
     const inboundConnectors = await this.#connectors(nameKey)
-    return { organization: { name, comment, reportOnlyUntil, acceptedDomains, inboundConnectors }, revision }
+    const outboundConnectors = await this.#outboundConnectors(nameKey)
+    const owned = { acceptedDomains, inboundConnectors, outboundConnectors }
+    return { organization: { name, comment, reportOnlyUntil, ...owned }, revision }
+  }
+
+  async #outboundConnectors(nameKey: string): Promise<readonly ConfiguredOutboundConnector[]> {
+    const key = this.#keys.outboundOf(nameKey)
+    const json = await this.#client.get(key)
+    return json === null ? [] : this.#usable(key, () => readOutboundRecord(json, nameKey))
   }
 
   async #connectors(nameKey: string): Promise<ConfiguredConnector[]> {

@@ -10,7 +10,7 @@ import type { Wanted } from './lookup.ts'
 import type { NearCache, Stored } from './near-cache.ts'
 import { within } from './patience.ts'
 import type { IndexEntry } from './records.ts'
-import { readDomainRecord, readIndexEntry } from './records.ts'
+import { readDomainRecord, readIndexEntry, readOutboundRecord } from './records.ts'
 import type { DirectoryWatch } from './watch.ts'
 
 export interface ReaderOptions {
@@ -101,8 +101,9 @@ export class RecordReader {
     for (let from = 0; from < wanted.length; from += KEYS_AT_ONCE) {
       const batch = wanted.slice(from, from + KEYS_AT_ONCE)
       const answer = this.#ask(batch)
-      for (const [index, { key }] of batch.entries()) {
-        const flight = answer.then((all) => all[index] ?? leftOut(key))
+      for (const [index, item] of batch.entries()) {
+        const { key } = item
+        const flight = answer.then((all) => all[index] ?? leftOut(item))
         this.#flights.set(key, flight)
         const landed = (): void => {
           this.#flights.delete(key)
@@ -146,14 +147,20 @@ export class RecordReader {
     }
   }
 
-  #interpret({ key, domainName }: Wanted, text: string | null): Stored {
+  #interpret({ key, kind, of }: Wanted, text: string | null): Stored {
     try {
-      if (domainName === null) return { kind: 'index', entry: text === null ? null : this.#entry(key, text) }
-      return { kind: 'domain', record: text === null ? null : readDomainRecord(text, domainName) }
+      switch (kind) {
+        case 'domain':
+          return { kind, record: text === null ? null : readDomainRecord(text, of) }
+        case 'index':
+          return { kind, entry: text === null ? null : this.#entry(key, text) }
+        case 'outbound':
+          return { kind, connectors: text === null ? [] : readOutboundRecord(text, of) }
+      }
     } catch (error) {
       const why = printable(messageOf(error))
       this.#complain(key, why)
-      return { kind: 'unreadable', key, domainName, why }
+      return { kind: 'unreadable', key, of: kind, why }
     }
   }
 
@@ -173,7 +180,7 @@ export class RecordReader {
   }
 }
 
-function leftOut(key: string): Fetched {
+function leftOut({ key, kind }: Wanted): Fetched {
   const why = 'was left out of the answer'
-  return { stored: { kind: 'unreadable', key, domainName: null, why }, header: null }
+  return { stored: { kind: 'unreadable', key, of: kind, why }, header: null }
 }

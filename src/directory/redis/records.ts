@@ -5,7 +5,8 @@
 
 import { z } from 'zod'
 import type { AcceptedDomain } from '../../policy/types.ts'
-import type { ConfiguredConnector } from '../model.ts'
+import type { ConfiguredConnector, ConfiguredOutboundConnector } from '../model.ts'
+import { nameKey } from '../model.ts'
 
 /** The form that is written and read here. */
 const FORM = 1
@@ -23,6 +24,11 @@ export interface IndexEntry {
    * entry is read. null in other entries.
    */
   readonly domains: readonly AcceptedDomain[] | null
+}
+
+/** What an organisation's outbound connectors are kept as: in order of their names. */
+interface OutboundRecord {
+  readonly connectors: readonly ConfiguredOutboundConnector[]
 }
 
 export interface OrganizationRecord {
@@ -57,6 +63,11 @@ const DOMAIN = z.object({
   proof: PROOF.nullable().default(null),
 })
 
+const TRUST = z
+  .object({ key: text, certificateAuthorities: texts, certificatePins: texts })
+  .nullable()
+  .default(null)
+
 const CONNECTOR = z.object({
   organization: text,
   name: text,
@@ -69,11 +80,37 @@ const CONNECTOR = z.object({
   comment: absent,
   reportOnlyUntil: absent,
   organizationReportOnlyUntil: absent,
-  trust: z
-    .object({ key: text, certificateAuthorities: texts, certificatePins: texts })
+  trust: TRUST,
+})
+
+// Nothing of a promise has a default but its absence: a record without its tlsSettings is one that never had any.
+const OUTBOUND_CONNECTOR = z.object({
+  organization: text,
+  name: text,
+  connectorType: z.enum(['OnPremises', 'Partner']),
+  enabled: z.boolean(),
+  recipientDomains: texts,
+  allAcceptedDomains: flag,
+  routeAllMessagesViaOnPremises: flag,
+  useMXRecord: flag,
+  smartHosts: z
+    .array(z.object({ host: text, port: z.int().min(1).max(65_535) }))
+    .readonly()
+    .default([]),
+  tlsSettings: z
+    .enum(['EncryptionOnly', 'CertificateValidation', 'DomainValidation'])
     .nullable()
     .default(null),
+  tlsDomain: absent,
+  trust: TRUST,
+  tlsCertificateFile: absent,
+  tlsKeyFile: absent,
+  userName: absent,
+  passwordFile: absent,
+  comment: absent,
 })
+
+const OUTBOUND = z.object({ connectors: z.array(OUTBOUND_CONNECTOR).readonly() })
 
 const INDEX = z.object({
   connectors: z.array(CONNECTOR).readonly().default([]),
@@ -103,6 +140,12 @@ const DEFAULTS = new Map<string, unknown>([
   ['organizationReportOnlyUntil', null],
   ['trust', null],
   ['domains', null],
+  ['tlsSettings', null],
+  ['tlsDomain', null],
+  ['tlsCertificateFile', null],
+  ['tlsKeyFile', null],
+  ['userName', null],
+  ['passwordFile', null],
 ])
 
 /**
@@ -132,6 +175,38 @@ export function readDomainRecord(json: string, domainName: string): AcceptedDoma
 /** @throws UnreadableRecord */
 export function readConnectorRecord(json: string): ConfiguredConnector {
   return readRecord(json, CONNECTOR)
+}
+
+/** @throws UnreadableRecord */
+export function readOutboundConnectorRecord(json: string): ConfiguredOutboundConnector {
+  return readRecord(json, OUTBOUND_CONNECTOR)
+}
+
+/**
+ * @param json what stands under an organisation's key
+ * @param organization its `nameKey`
+ * @returns its outbound connectors
+ * @throws UnreadableRecord, also when one of them is another organisation's
+ */
+export function readOutboundRecord(
+  json: string,
+  organization: string,
+): readonly ConfiguredOutboundConnector[] {
+  const { connectors } = readRecord(json, OUTBOUND)
+  const stray = connectors.find((connector) => nameKey(connector.organization) !== organization)
+  if (stray === undefined) return connectors
+  throw new UnreadableRecord(`lists the connector ${JSON.stringify(stray.name)}, which does not belong there`)
+}
+
+/**
+ * @param connectors the outbound connectors of one organisation
+ * @returns their JSON, the same in whatever order they come; null for none
+ */
+export function writeOutboundRecord(connectors: readonly ConfiguredOutboundConnector[]): string | null {
+  if (connectors.length === 0) return null
+  const inOrder = connectors.toSorted((left, right) => (nameKey(left.name) < nameKey(right.name) ? -1 : 1))
+  const record: OutboundRecord = { connectors: inOrder }
+  return writeRecord(record)
 }
 
 /** @throws UnreadableRecord */

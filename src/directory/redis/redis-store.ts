@@ -144,6 +144,7 @@ class RedisStore implements Directory {
       organizations: header?.organizations ?? 0,
       acceptedDomains: header?.acceptedDomains ?? 0,
       inboundConnectors: header?.inboundConnectors ?? 0,
+      outboundConnectors: header?.outboundConnectors ?? 0,
       revision: header === null ? 'none' : formatRevision(header),
     }
   }
@@ -268,5 +269,5 @@ function coversLengths(asked: Header, has: Header): boolean {
 
 function unknown(why: string): Answer {
   const fact = { unknown: true, why } as const
-  return { connectors: fact, domain: () => fact }
+  return { connectors: fact, domain: () => fact, outboundConnectors: () => fact }
 }

@@ -6,14 +6,20 @@
 
 import type { AcceptedDomain } from '../../policy/types.ts'
 import { messageOf } from '../../text/message-of.ts'
-import type { ConfiguredConnector, Organization } from '../model.ts'
+import type { ConfiguredConnector, ConfiguredOutboundConnector, Organization } from '../model.ts'
 import { nameKey } from '../model.ts'
 import { AuditTrail } from './audit.ts'
 import type { RedisClient } from './client.ts'
 import type { Keys } from './keys.ts'
 import { Organizations } from './organizations.ts'
 import type { OrganizationRecord } from './records.ts'
-import { readConnectorRecord, readDomainRecord, readOrganizationRecord } from './records.ts'
+import {
+  readConnectorRecord,
+  readDomainRecord,
+  readOrganizationRecord,
+  readOutboundConnectorRecord,
+  readOutboundRecord,
+} from './records.ts'
 
 /** Told of each thing that is wrong. */
 type Found = (key: string, what: string) => void
@@ -45,14 +51,27 @@ export async function salvage(client: RedisClient, keys: Keys, found: Found): Pr
   await remains.collect()
   const all = [...remains.organizations, ...remains.domains, ...remains.connectors.map(({ entry }) => entry)]
   const doubtful = all.filter(({ why, listed }) => why !== null || !listed).map(({ audited }) => audited)
-  const history = await new AuditTrail(client, keys).lastOf(new Set(doubtful))
+  const damaged = remains.outbound.filter(({ why }) => why !== null).map(({ audited }) => audited)
+  const history = await new AuditTrail(client, keys).lastOf(new Set(doubtful), damaged)
   return assemble(remains, history, found)
+}
+
+/** The outbound connectors of one organisation, which stand in one record. */
+interface OutboundEntry {
+  readonly nameKey: string
+  readonly place: string
+  /** What the audit stream's names of its connectors begin with, lower case. */
+  readonly audited: string
+  readonly connectors: readonly ConfiguredOutboundConnector[]
+  /** Why they cannot be read, null when they can. */
+  readonly why: string | null
 }
 
 class Remains {
   readonly organizations: Entry<OrganizationRecord>[] = []
   readonly domains: Entry<AcceptedDomain>[] = []
   readonly connectors: { readonly nameKey: string; readonly entry: Entry<ConfiguredConnector> }[] = []
+  readonly outbound: OutboundEntry[] = []
   readonly #client: RedisClient
   readonly #keys: Keys
   readonly #store: Organizations
@@ -66,12 +85,13 @@ class Remains {
   async collect(): Promise<void> {
     const keys = this.#keys
     const [organizations, domains] = [new Map<string, boolean>(), new Map<string, boolean>()]
-    const withConnectors = new Set<string>()
+    const [withConnectors, withOutbound] = [new Set<string>(), new Set<string>()]
     for await (const name of this.#store.names()) organizations.set(name, true)
     const places = [
       [keys.organization(''), (name: string) => note(organizations, name)],
       [keys.domainsOf(''), (name: string) => note(organizations, name)],
       [keys.connectorsOf(''), (name: string) => note(organizations, name, withConnectors)],
+      [keys.outboundOf(''), (name: string) => note(organizations, name, withOutbound)],
       [keys.domain(''), (name: string) => note(domains, name)],
     ] as const
     for await (const some of keysIn(this.#client, keys)) {
@@ -87,6 +107,7 @@ class Remains {
     for (const { record } of this.domains)
       if (record !== null) note(organizations, nameKey(record.organization))
     for (const name of withConnectors) await this.#readConnectors(name)
+    await this.#readOutbound([...withOutbound])
     await this.#readOrganizations(organizations)
   }
 
@@ -105,6 +126,17 @@ class Remains {
       const audited = `inbound-connector ${name}/${field}`
       const entry = entryOf(`${place} ${field}`, audited, json, true, readConnectorRecord)
       this.connectors.push({ nameKey: name, entry })
+    }
+  }
+
+  async #readOutbound(names: readonly string[]): Promise<void> {
+    const texts = await this.#texts(names.map((name) => this.#keys.outboundOf(name)))
+    for (const [index, name] of names.entries()) {
+      const place = this.#keys.outboundOf(name)
+      const read = (json: string): readonly ConfiguredOutboundConnector[] => readOutboundRecord(json, name)
+      const entry = entryOf(place, `outbound-connector ${name}/`, texts[index] ?? null, true, read)
+      const { audited, record, why } = entry
+      this.outbound.push({ nameKey: name, place, audited, connectors: record ?? [], why })
     }
   }
 
@@ -161,6 +193,9 @@ function assemble(remains: Remains, history: ReadonlyMap<string, string>, found:
     const record = salvaged(entry, history, found)
     if (record !== null) push(connectors, key, record)
   }
+  const outbound = new Map(
+    remains.outbound.map((entry) => [entry.nameKey, salvagedOutbound(entry, history, found)]),
+  )
   return remains.organizations.flatMap((entry) => {
     const key = entry.audited.slice('organization '.length)
     const record = salvaged(entry, history, () => undefined)
@@ -168,10 +203,39 @@ function assemble(remains: Remains, history: ReadonlyMap<string, string>, found:
     if (entry.why !== null) found(entry.place, entry.why)
     const acceptedDomains = domains.get(key) ?? []
     const inboundConnectors = connectors.get(key) ?? []
-    const name = record?.name ?? [...acceptedDomains, ...inboundConnectors][0]?.organization ?? key
+    const outboundConnectors = outbound.get(key) ?? []
+    const owned = [...acceptedDomains, ...inboundConnectors, ...outboundConnectors]
+    const name = record?.name ?? owned[0]?.organization ?? key
     const { comment, reportOnlyUntil } = record ?? NOTHING_ELSE
-    return [{ name, comment, reportOnlyUntil, acceptedDomains, inboundConnectors }]
+    return [{ name, comment, reportOnlyUntil, acceptedDomains, inboundConnectors, outboundConnectors }]
   })
+}
+
+/** They stand in one record: when that is damaged, the audit stream has each of them as it was written last. */
+function salvagedOutbound(
+  { audited, connectors, nameKey: owner, place, why }: OutboundEntry,
+  history: ReadonlyMap<string, string>,
+  found: Found,
+): readonly ConfiguredOutboundConnector[] {
+  if (why === null) return connectors
+  const last = [...history].filter(([record, json]) => record.startsWith(audited) && json !== '')
+  const restored: ConfiguredOutboundConnector[] = []
+  for (const [record, json] of last) {
+    try {
+      const connector = readOutboundConnectorRecord(json)
+      // A name may hold a slash: `contoso/x` begins like a connector of contoso.
+      if (nameKey(connector.organization) === owner) restored.push(connector)
+    } catch {
+      found(place, `${record} cannot be read in the audit stream either: apply its organisation again`)
+    }
+  }
+  found(
+    place,
+    restored.length === 0
+      ? `${why}; mending removes it: apply its organisation again`
+      : `${why}; the audit stream has it`,
+  )
+  return restored
 }
 
 /** The record, or what the audit stream has of it; null when it is not to be kept. */

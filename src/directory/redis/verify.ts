@@ -4,6 +4,7 @@
  */
 
 import type { AcceptedDomain } from '../../policy/types.ts'
+import { canonical } from '../difference.ts'
 import { ChangeRefused, changesetFor } from './changes.ts'
 import { Changeset } from './changeset.ts'
 import type { RedisClient } from './client.ts'
@@ -180,9 +181,22 @@ function isSame(keys: Keys, key: string, have: Content, want: Content): boolean 
   }
 }
 
+/** The same for the same content: a record that was read and written anew has its properties in another order. */
 function text(content: Content): string {
-  if (typeof content === 'string') return content
-  return JSON.stringify([...content].toSorted((left, right) => (String(left) < String(right) ? -1 : 1)))
+  if (typeof content === 'string') return canonicalRecord(content)
+  const entries = [...content].map((entry: string | readonly [string, string]) =>
+    typeof entry === 'string' ? entry : [entry[0], canonicalRecord(entry[1])],
+  )
+  return JSON.stringify(entries.toSorted((left, right) => (String(left) < String(right) ? -1 : 1)))
+}
+
+function canonicalRecord(json: string): string {
+  try {
+    const value: unknown = JSON.parse(json)
+    return typeof value === 'object' && value !== null ? canonical(value) : json
+  } catch {
+    return json
+  }
 }
 
 function put(mend: Changeset, key: string, want: Content | undefined, have: Content | undefined): void {

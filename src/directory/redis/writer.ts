@@ -12,6 +12,7 @@ import type { Author, Base, Commit } from './commit.ts'
 import { commitChangeset, nextRevision, wasCommitted } from './commit.ts'
 import type { Header, Revision } from './header.ts'
 import { formatRevision } from './header.ts'
+import { describeCounts } from '../directory.ts'
 import { Keys } from './keys.ts'
 import { Organizations } from './organizations.ts'
 import { messageOf } from '../../text/message-of.ts'
@@ -303,6 +304,5 @@ function refusal(error: Error): Error {
 
 /** For `directory accept` and others: the header's words for people. */
 export function describeHeader(header: Header): string {
-  const { organizations, acceptedDomains, inboundConnectors } = header
-  return `${organizations} organisations, ${acceptedDomains} accepted domains, ${inboundConnectors} inbound connectors, revision ${formatRevision(header)}`
+  return `${describeCounts(header)}, revision ${formatRevision(header)}`
 }
