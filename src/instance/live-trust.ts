@@ -11,6 +11,8 @@ import { watchFiles } from './watch-files.ts'
 export interface LiveTrust {
   /** The verifiers in force. */
   sets(): TrustSets
+  /** The same for the certificates of next hops. */
+  nextHops(): TrustSets
   /** Reads everything again, as after a change of the settings. */
   reload(): void
   close(): void
@@ -55,6 +57,7 @@ export function openTrust({ instance, settings, log, pollMilliseconds }: LiveTru
   const watch = watchFiles({ files: () => files, changed: reload, pollMilliseconds })
   return {
     sets: () => trust.sets,
+    nextHops: () => trust.nextHops,
     reload,
     close: () => {
       watch.close()

@@ -1,4 +1,4 @@
-/** The files of `[certificates]`: the CAs that client certificates must come from, and what they revoked. */
+/** The trusted files: the CAs that certificates of clients and of next hops must come from, and what they revoked. */
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,6 +18,8 @@ import type { Settings } from './settings.ts'
 
 export interface Trust {
   readonly sets: TrustSets
+  /** Whom the certificates of next hops must lead to. */
+  readonly nextHops: TrustSets
   /** For people: where the CAs come from. */
   readonly description: readonly string[]
   readonly problems: readonly Problem[]
@@ -41,19 +43,60 @@ const MEND_CRL = 'name PEM or DER files under config/, separated by commas'
  * @param settings its settings
  * @returns whom to trust, and what is wrong with the files
  */
-export function loadTrust(instance: string, { certificates }: Settings): Trust {
+export function loadTrust(instance: string, { certificates, outbound }: Settings): Trust {
+  const clients = readNamedAuthorities(instance, 'certificates', certificates.ca)
+  const isSame = certificates.ca.join('\n') === outbound.ca.join('\n')
+  const servers = isSame ? clients : readNamedAuthorities(instance, 'outbound', outbound.ca)
+  const revocation = readNamedLists(instance, certificates.crl)
+  const { lists } = revocation
+  const allowed = {
+    sha1: certificates.allow.includes('sha1'),
+    rsa1024: certificates.allow.includes('rsa1024'),
+  }
+  const { limits } = certificates
+  const sets = createTrustSets({
+    anchors: clients.anchors,
+    purposes: certificates.acceptEku,
+    allowed,
+    limits,
+    revocationLists: lists,
+    revocationPolicy: certificates.crlPolicy,
+  })
+  // Lists are published for the CAs of clients; of the CAs of next hops one may be had or not.
+  const nextHops = createTrustSets({
+    anchors: servers.anchors,
+    purposes: ['serverAuth'],
+    allowed,
+    limits,
+    revocationLists: lists,
+    revocationPolicy: 'if-available',
+  })
+  return {
+    sets,
+    nextHops,
+    description: clients.description,
+    problems: [...clients.problems, ...(isSame ? [] : servers.problems), ...revocation.problems],
+    files: [...new Set([...clients.files, ...servers.files, ...revocation.files])],
+  }
+}
+
+interface NamedAuthorities {
+  readonly anchors: readonly Certificate[]
+  readonly description: readonly string[]
+  readonly problems: readonly Problem[]
+  readonly files: readonly string[]
+}
+
+function readNamedAuthorities(
+  instance: string,
+  section: 'certificates' | 'outbound',
+  names: readonly string[],
+): NamedAuthorities {
   const anchors: Certificate[] = []
-  const lists: RevocationList[] = []
   const description: string[] = []
   const problems: Problem[] = []
   const files: string[] = []
-  const readNamed = <T>(name: string, read: (path: string) => T | string): T | string => {
-    const path = trustedPath(join(instance, 'config'), name)
-    if (path === null) return 'is not under config/'
-    files.push(path)
-    return read(path)
-  }
-  for (const name of certificates.ca) {
+  for (const name of names) {
     if (name === 'system') {
       const system = systemBundle()
       anchors.push(...system.anchors)
@@ -61,30 +104,45 @@ export function loadTrust(instance: string, { certificates }: Settings): Trust {
       description.push(`system (${system.anchors.length} CAs, ${system.from})`)
       continue
     }
-    const read = readNamed(name, readAuthorities)
-    if (typeof read === 'string') problems.push(problem('ca', name, read, MEND_CA))
+    const read = readNamed(instance, name, files, readAuthorities)
+    if (typeof read === 'string') problems.push(problem(`[${section}] ca`, name, read, MEND_CA))
     else {
       anchors.push(...read)
       description.push(`${name} (${describe(read)})`)
     }
   }
-  for (const name of certificates.crl) {
-    const read = readNamed(name, readRevocationLists)
-    if (typeof read === 'string') problems.push(problem('crl', name, read, MEND_CRL))
+  return { anchors, description, problems, files }
+}
+
+function readNamedLists(
+  instance: string,
+  names: readonly string[],
+): Pick<NamedAuthorities, 'problems' | 'files'> & { readonly lists: readonly RevocationList[] } {
+  const lists: RevocationList[] = []
+  const problems: Problem[] = []
+  const files: string[] = []
+  for (const name of names) {
+    const read = readNamed(instance, name, files, readRevocationLists)
+    if (typeof read === 'string') problems.push(problem('[certificates] crl', name, read, MEND_CRL))
     else {
       lists.push(...read)
       problems.push(...staleLists(name, read))
     }
   }
-  const sets = createTrustSets({
-    anchors,
-    purposes: certificates.acceptEku,
-    allowed: { sha1: certificates.allow.includes('sha1'), rsa1024: certificates.allow.includes('rsa1024') },
-    limits: certificates.limits,
-    revocationLists: lists,
-    revocationPolicy: certificates.crlPolicy,
-  })
-  return { sets, description, problems, files }
+  return { lists, problems, files }
+}
+
+/** @param files gets the path, whether it can be read or not: it may be mended */
+function readNamed<T>(
+  instance: string,
+  name: string,
+  files: string[],
+  read: (path: string) => T | string,
+): T | string {
+  const path = trustedPath(join(instance, 'config'), name)
+  if (path === null) return 'is not under config/'
+  files.push(path)
+  return read(path)
 }
 
 function problem(
@@ -99,7 +157,7 @@ function problem(
     line: 0,
     column: 1,
     severity,
-    message: `[certificates] ${key}: ${printable(name)} ${message}`,
+    message: `${key}: ${printable(name)} ${message}`,
     mend,
   }
 }
@@ -133,7 +191,7 @@ function staleLists(name: string, lists: readonly RevocationList[]): Problem[] {
     .map(({ issuer, nextUpdate }) => {
       const since = new Date(nextUpdate ?? 0).toISOString().slice(0, 10)
       const what = `holds a list of ${printable(formatName(issuer))} that is stale since ${since}`
-      return problem('crl', name, what, 'fetch the new one', 'warning')
+      return problem('[certificates] crl', name, what, 'fetch the new one', 'warning')
     })
 }
 

@@ -1,22 +1,35 @@
-/** Debian's Postfix as the on-premises mail server: an instance of its own, ended by its pid. */
+/** Debian's Postfix as the on-premises mail server, or as a next hop: an instance of its own, ended by its pid. */
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, chown, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { atEnd, freePort, temporaryFolder } from './smarthost.ts'
 
 export interface Postfix {
   readonly port: number
+  /** Of the listeners, in their order. */
+  readonly ports: readonly number[]
   /** Resolves with the first line of its log that matches, also one that was there before. */
-  logged(pattern: RegExp): Promise<string>
+  readonly logged: (pattern: RegExp) => Promise<string>
+  /** The same with the first so many lines. */
+  readonly loggedTimes: (pattern: RegExp, count: number) => Promise<readonly string[]>
+  /** What was delivered to the mailbox so far, as it stands there. */
+  readonly delivered: () => Promise<readonly string[]>
 }
 
 export interface PostfixOptions {
   /** main.cf lines beside those that make the instance. */
   readonly main: readonly string[]
+  /** A domain whose mail is kept, whoever it is for; none when not given. */
+  readonly mailboxOf?: string
+  /** More listeners, each with main.cf lines of its own. */
+  readonly listeners?: readonly (readonly string[])[]
 }
+
+/** Mailboxes are written as nobody. */
+const NOBODY = 65_534
 
 const SERVICES = `
 pickup unix n - n 60 1 pickup
@@ -45,18 +58,23 @@ postlog unix-dgram n - n - 1 postlogd
 `
 
 /** Starts it and waits until it takes connections. */
-export async function startPostfix(t: TestContext, { main }: PostfixOptions): Promise<Postfix> {
+export async function startPostfix(
+  t: TestContext,
+  { listeners = [], main, mailboxOf }: PostfixOptions,
+): Promise<Postfix> {
   const folder = await temporaryFolder(t)
   // Its daemons run as postfix and have to get in.
   await chmod(folder, 0o755)
-  const [conf, queue, data] = ['conf', 'queue', 'data'].map((name) => join(folder, name)) as [
+  const [conf, queue, data, mail] = ['conf', 'queue', 'data', 'mail'].map((name) => join(folder, name)) as [
+    string,
     string,
     string,
     string,
   ]
-  for (const path of [conf, queue, data]) await mkdir(path, { mode: 0o755 })
+  for (const path of [conf, queue, data, mail]) await mkdir(path, { mode: 0o755 })
   const user = /^postfix:[^:]*:(\d+):(\d+):/m.exec(await readFile('/etc/passwd', 'utf8'))
   await chown(data, Number(user?.[1]), Number(user?.[2]))
+  await chown(mail, NOBODY, NOBODY)
   const port = await freePort()
   await writeFile(
     join(conf, 'main.cf'),
@@ -75,11 +93,19 @@ export async function startPostfix(t: TestContext, { main }: PostfixOptions): Pr
       'alias_database =',
       'mynetworks = 127.0.0.0/8',
       'biff = no',
+      ...(mailboxOf === undefined ? [] : mailbox(mailboxOf, mail)),
       ...main,
       '',
     ].join('\n'),
   )
-  await writeFile(join(conf, 'master.cf'), `127.0.0.1:${port} inet n - n - - smtpd${SERVICES}`)
+  const ports: number[] = []
+  let services = `127.0.0.1:${port} inet n - n - - smtpd\n`
+  for (const lines of listeners) {
+    const own = await freePort()
+    ports.push(own)
+    services += `127.0.0.1:${own} inet n - n - - smtpd${lines.map((line) => ` -o { ${line} }`).join('')}\n`
+  }
+  await writeFile(join(conf, 'master.cf'), `${services}${SERVICES.trimStart()}`)
   // Node's pipes are sockets, and those cannot be opened as /dev/stdout: bash makes a pipe of the kernel's.
   const child = spawn(
     'bash',
@@ -88,30 +114,34 @@ export async function startPostfix(t: TestContext, { main }: PostfixOptions): Pr
     { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
   )
   let text = ''
-  const listeners = new Set<() => void>()
+  const looking = new Set<() => void>()
   const collect = (chunk: Buffer): void => {
     text += chunk.toString()
-    for (const listener of listeners) listener()
+    for (const look of looking) look()
   }
   child.stdout.on('data', collect)
   child.stderr.on('data', collect)
   const ended = once(child, 'exit')
-  const logged = (pattern: RegExp): Promise<string> =>
+  const loggedTimes = (pattern: RegExp, count: number): Promise<readonly string[]> =>
     new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        listeners.delete(look)
+        looking.delete(look)
         reject(new Error(`Postfix did not log ${String(pattern)}:\n${text}`))
       }, 60_000)
       const look = (): void => {
-        const line = text.split('\n').find((entry) => pattern.test(entry))
-        if (line === undefined) return
+        const found = text.split('\n').filter((entry) => pattern.test(entry))
+        if (found.length < count) return
         clearTimeout(timer)
-        listeners.delete(look)
-        resolve(line)
+        looking.delete(look)
+        resolve(found.slice(0, count))
       }
-      listeners.add(look)
+      looking.add(look)
       look()
     })
+  const logged = async (pattern: RegExp): Promise<string> => {
+    const [line = ''] = await loggedTimes(pattern, 1)
+    return line
+  }
   const stop = async (pid: number | undefined): Promise<void> => {
     if (pid !== undefined) process.kill(pid, 'SIGTERM')
     await ended
@@ -123,5 +153,21 @@ export async function startPostfix(t: TestContext, { main }: PostfixOptions): Pr
   })
   const master = Number(/postfix\/master\[(\d+)\]/.exec(started)?.[1])
   atEnd(t, () => stop(master))
-  return { port, logged }
+  const delivered = async (): Promise<readonly string[]> => {
+    const box = join(mail, 'box', 'new')
+    const names = await readdir(box).catch(() => [])
+    return Promise.all(names.map((name) => readFile(join(box, name), 'latin1')))
+  }
+  return { port, ports, logged, loggedTimes, delivered }
+}
+
+function mailbox(domain: string, folder: string): string[] {
+  return [
+    `virtual_mailbox_domains = ${domain}`,
+    `virtual_mailbox_base = ${folder}`,
+    'virtual_mailbox_maps = static:box/',
+    `virtual_uid_maps = static:${NOBODY}`,
+    `virtual_gid_maps = static:${NOBODY}`,
+    'mydestination =',
+  ]
 }
