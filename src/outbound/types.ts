@@ -190,7 +190,9 @@ export interface Session {
    * gone before the server said anything to this transaction (it may have timed out while idle): nothing was sent, and
    * the message may be tried at once over a new connection.
    */
-  send(outgoing: Outgoing): Promise<{ readonly results: readonly RecipientResult[]; readonly reached: boolean }>
+  send(
+    outgoing: Outgoing,
+  ): Promise<{ readonly results: readonly RecipientResult[]; readonly reached: boolean }>
   /** Whether another message may be sent over it. */
   readonly usable: boolean
   /** QUIT, then the end; at once when the server does not answer. */
@@ -212,8 +214,14 @@ export type Connected = { readonly session: Session } | { readonly failure: Conn
 /** How a connection is made; the only way out of this process. Never rejects. */
 export type Connect = (target: Target) => Promise<Connected>
 
-/** Where a recipient goes, worked out anew at each attempt. `unknown` is waited for, not counted as an attempt. */
-export type RouteOf = (envelope: Envelope, recipient: EnvelopeRecipient) => Promise<Fact<Route>>
+/**
+ * Where a recipient goes, worked out anew at each attempt. `unknown` is waited for, not counted as an attempt; `deferred`
+ * says why there is no way now, and is an attempt: it ends with the lifetime.
+ */
+export type RouteOf = (
+  envelope: Envelope,
+  recipient: EnvelopeRecipient,
+) => Promise<Fact<Route> | { readonly deferred: string }>
 
 /** A report about a message (RFC 3464), ready to be queued. */
 export interface Report {
