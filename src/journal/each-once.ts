@@ -1,10 +1,11 @@
-/** Lets each decision through once where several folders may hold copies of the same journal. */
+/** Lets each line through once where several folders may hold copies of the same journal. */
 
-import type { JournalRecord } from './record.ts'
+import type { LineKind } from './line-kind.ts'
+import type { JournalLine } from './record.ts'
 
-/** One decision, how often it was let through, and how often each folder had it. */
-interface Seen {
-  readonly record: JournalRecord
+/** One line, how often it was let through, and how often each folder had it. */
+interface Seen<Line> {
+  readonly record: Line
   passed: number
   readonly had: number[]
 }
@@ -13,14 +14,20 @@ interface Seen {
 const FEW = 16
 
 /**
- * A decision is the same when its transaction's id, its recipient and its time are. Two equal ones of one folder are two:
+ * A decision is the same when its transaction's id, its recipient and its time are, a delivery when its event is as well. Two equal ones of one folder are two:
  * a client may name a recipient twice in one millisecond. Copies, whole or in part, have the same keys in the same
  * order, so that only what has the same key is remembered.
  */
-export class EachOnce {
+export class EachOnce<Line extends JournalLine> {
+  readonly #kind: LineKind<Line>
   #key = ''
-  #few: Seen[] = []
-  readonly #many = new Map<string, Seen>()
+  #few: Seen<Line>[] = []
+  readonly #many = new Map<string, Seen<Line>>()
+
+  /** @param kind which lines are given */
+  constructor(kind: LineKind<Line>) {
+    this.#kind = kind
+  }
 
   /**
    * @param folder the number of the folder that the record is from
@@ -28,7 +35,7 @@ export class EachOnce {
    * @param record a record
    * @returns whether no other folder had it already
    */
-  isNew(folder: number, key: string, record: JournalRecord): boolean {
+  isNew(folder: number, key: string, record: Line): boolean {
     if (key !== this.#key) this.#forget(key)
     const seen = this.#find(record)
     const count = (seen.had[folder] ?? 0) + 1
@@ -44,18 +51,19 @@ export class EachOnce {
     if (this.#many.size > 0) this.#many.clear()
   }
 
-  #find(record: JournalRecord): Seen {
-    const { id, recipient, time } = record
+  #find(record: Line): Seen<Line> {
+    const { id, time } = record
+    const what = this.#kind.what(record)
     const known = this.#few.find(
-      ({ record: other }) => other.id === id && other.recipient === recipient && other.time === time,
+      ({ record: other }) => other.id === id && other.time === time && this.#kind.what(other) === what,
     )
     if (known !== undefined) return known
-    const seen: Seen = { record, passed: 0, had: [] }
+    const seen: Seen<Line> = { record, passed: 0, had: [] }
     if (this.#few.length < FEW) {
       this.#few.push(seen)
       return seen
     }
-    const identity = JSON.stringify([time, id, recipient])
+    const identity = JSON.stringify([time, id, what])
     const among = this.#many.get(identity) ?? seen
     this.#many.set(identity, among)
     return among

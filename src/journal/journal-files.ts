@@ -3,7 +3,7 @@
 import type { FileHandle } from 'node:fs/promises'
 import { open, readdir, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parseRecord } from './parse-record.ts'
+import { parseLine } from './parse-record.ts'
 
 /** What the writer calls a file: when it was opened, by which process, and which of its files it is. */
 export interface FileName {
@@ -104,7 +104,7 @@ export function ignoreMissing(error: NodeJS.ErrnoException): null {
 
 function firstTime(lines: readonly string[]): string | null {
   for (const line of lines) {
-    const record = parseRecord(line)
+    const record = parseLine(line)
     if (record !== null) return record.time
   }
   return null

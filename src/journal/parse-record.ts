@@ -1,6 +1,7 @@
 /** A line of the journal turned into a record, checked by hand: a schema for each of a million lines takes too long. */
 
-import type { JournalRecord } from './record.ts'
+import type { DeliveryRecord, JournalLine, JournalRecord } from './record.ts'
+import { EVENTS } from './record.ts'
 
 /** `Date.toISOString()`: of two such texts the earlier time is the smaller text. */
 const TIME = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/
@@ -9,16 +10,28 @@ const TIME_LENGTH = 24
 
 /**
  * @param line a line of a journal file, without its line break
- * @returns the record, with whatever else a newer version wrote into it; null when it is none
+ * @returns the decision, with whatever else a newer version wrote into it; null when it is none
  */
 export function parseRecord(line: string): JournalRecord | null {
-  let value: unknown
+  const value = valueOf(line)
+  return isRecord(value) ? value : null
+}
+
+/**
+ * @param line a line of a journal file, without its line break
+ * @returns the decision or the delivery, with whatever else a newer version wrote into it; null when it is neither
+ */
+export function parseLine(line: string): JournalLine | null {
+  const value = valueOf(line)
+  return isRecord(value) || isDeliveryRecord(value) ? value : null
+}
+
+function valueOf(line: string): unknown {
   try {
-    value = JSON.parse(line)
+    return JSON.parse(line)
   } catch {
     return null
   }
-  return isRecord(value) ? value : null
 }
 
 /**
@@ -59,6 +72,57 @@ function isDecision({ outcome, reason, wouldBe, reply, revision }: Unchecked): b
   )
 }
 
+function isDeliveryRecord(value: unknown): value is DeliveryRecord {
+  if (!isObject(value)) return false
+  return (
+    isTime(value['time']) &&
+    isText(value['id']) &&
+    EVENTS.some((event) => event === value['event']) &&
+    isTextOrNull(value['organization']) &&
+    isText(value['sender']) &&
+    isTexts(value['recipients']) &&
+    isWay(value) &&
+    isProgress(value)
+  )
+}
+
+function isWay({ remote, route, tls }: Unchecked): boolean {
+  return (
+    (route === null || isRoute(route)) &&
+    (remote === null || isRemote(remote)) &&
+    (tls === null || isTls(tls))
+  )
+}
+
+function isRoute(value: unknown): boolean {
+  if (!isObject(value)) return false
+  const { connector, organization, via } = value
+  const isVia = via === 'connector' || via === 'smart-host' || via === 'mx'
+  return isVia && isTextOrNull(organization) && isTextOrNull(connector)
+}
+
+function isRemote(value: unknown): boolean {
+  return isObject(value) && isText(value['host']) && isText(value['address']) && isCount(value['port'])
+}
+
+function isTls(value: unknown): boolean {
+  if (!isObject(value)) return false
+  const { cipher, verified, version } = value
+  return isText(version) && isText(cipher) && (verified === null || typeof verified === 'boolean')
+}
+
+function isProgress({ age, attempts, by, nextAttempt, related, reply, status }: Unchecked): boolean {
+  return (
+    isText(status) &&
+    isText(reply) &&
+    isCount(attempts) &&
+    isCount(age) &&
+    (nextAttempt === null || isTime(nextAttempt)) &&
+    isTextOrNull(by) &&
+    isTextOrNull(related)
+  )
+}
+
 function isConnector({ organization, connector, via }: Unchecked): boolean {
   return (
     isTextOrNull(organization) &&
@@ -79,13 +143,11 @@ function isPeer(value: unknown): boolean {
 
 function isCertificate(value: unknown): boolean {
   if (!isObject(value)) return false
-  const { names } = value
   return (
     isState(value['state']) &&
     isTextOrNull(value['fingerprint']) &&
     isTextOrNull(value['why']) &&
-    Array.isArray(names) &&
-    names.every((name) => typeof name === 'string')
+    isTexts(value['names'])
   )
 }
 
@@ -99,6 +161,14 @@ function isOutcome(value: unknown): boolean {
 
 function isObject(value: unknown): value is Unchecked {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((text) => typeof text === 'string')
+}
+
+function isCount(value: unknown): boolean {
+  return typeof value === 'number' && value >= 0
 }
 
 function isText(value: unknown): value is string {

@@ -4,17 +4,25 @@ import { open } from 'node:fs/promises'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Outcome } from '../policy/types.ts'
 import { ignoreMissing, listJournal } from './journal-files.ts'
-import { parseRecord } from './parse-record.ts'
-import type { JournalRecord } from './record.ts'
-import { scanJournal } from './scan.ts'
+import type { LineKind } from './line-kind.ts'
+import { DECISIONS } from './line-kind.ts'
+import { parseLine } from './parse-record.ts'
+import type { DeliveryEvent, JournalLine, JournalRecord } from './record.ts'
+import { isDelivery } from './record.ts'
+import { scanLines } from './scan.ts'
 
 export interface JournalFilter {
-  /** A transaction id. */
+  /** A transaction id; of deliveries also that of the report about it, or of what it reports. */
   readonly id?: string
   /** An address or a domain; '' is the null sender. */
   readonly from?: string
   readonly to?: string
+  /** In any case. */
+  readonly organization?: string
+  /** Decisions of other outcomes are not wanted. */
   readonly outcome?: Outcome
+  /** Deliveries of other events are not wanted. */
+  readonly events?: readonly DeliveryEvent[]
   readonly since?: Date
 }
 
@@ -22,18 +30,32 @@ export interface JournalFilter {
  * @param directory the folder data/journal
  * @param filter which records are wanted
  * @param damaged told of each line that is no record, but for a last one that is still being written
- * @returns the records, the oldest first; nothing when the folder is missing
+ * @returns the decisions, the oldest first; nothing when the folder is missing
  */
-export async function* readJournal(
+export function readJournal(
   directory: string,
   filter: JournalFilter,
   damaged: (file: string) => void = () => undefined,
 ): AsyncGenerator<JournalRecord> {
+  return readLines(DECISIONS, [directory], filter, damaged)
+}
+
+/**
+ * As `readJournal`, for other lines as well.
+ * @param kind which lines are wanted
+ * @param directories journal folders: several nodes', or copies; what several of them hold is told once
+ */
+export async function* readLines<Line extends JournalLine>(
+  kind: LineKind<Line>,
+  directories: readonly string[],
+  filter: JournalFilter,
+  damaged: (file: string) => void = () => undefined,
+): AsyncGenerator<Line> {
   const { since } = filter
   const isWanted = wanted(filter)
-  const scan = scanJournal([directory], since === undefined ? {} : { since }, damaged)
-  for await (const records of scan.batches) {
-    for (const record of records) if (isWanted(record)) yield record
+  const scan = scanLines(kind, directories, since === undefined ? {} : { since }, damaged)
+  for await (const lines of scan.batches) {
+    for (const line of lines) if (isWanted(line)) yield line
   }
 }
 
@@ -43,19 +65,35 @@ export async function* readJournal(
  * @param filter which records are wanted
  * @param signal ends it
  */
-export async function* followJournal(
+export function followJournal(
   directory: string,
   filter: JournalFilter,
   signal: AbortSignal,
 ): AsyncGenerator<JournalRecord> {
+  return followLines(DECISIONS, directory, filter, signal)
+}
+
+/**
+ * As `followJournal`, for other lines as well.
+ * @param kind which lines are wanted
+ */
+export async function* followLines<Line extends JournalLine>(
+  kind: LineKind<Line>,
+  directory: string,
+  filter: JournalFilter,
+  signal: AbortSignal,
+): AsyncGenerator<Line> {
   const read = new Map<string, number>()
   const isWanted = wanted(filter)
   while (!signal.aborted) {
-    const found: JournalRecord[] = []
+    const found: Line[] = []
     for (const path of await listJournal(directory)) {
-      const { records, end } = await recordsFrom(path, read.get(path) ?? 0)
+      const { end, lines } = await linesFrom(path, read.get(path) ?? 0)
       read.set(path, end)
-      for (const record of records) if (isWanted(record)) found.push(record)
+      for (const line of lines) {
+        const taken = kind.take(line)
+        if (taken !== null && isWanted(taken)) found.push(taken)
+      }
     }
     yield* found.toSorted((left, right) => left.time.localeCompare(right.time))
     await wait(200, undefined, { signal }).catch(() => undefined)
@@ -65,33 +103,41 @@ export async function* followJournal(
 const FOLLOWED_BYTES = 1024 * 1024
 
 /** The whole lines after an offset, and where the next one begins. */
-async function recordsFrom(path: string, offset: number): Promise<{ records: JournalRecord[]; end: number }> {
+async function linesFrom(path: string, offset: number): Promise<{ lines: JournalLine[]; end: number }> {
   const handle = await open(path, 'r').catch(ignoreMissing)
-  if (handle === null) return { records: [], end: offset }
+  if (handle === null) return { lines: [], end: offset }
   try {
     const { size } = await handle.stat()
     const buffer = Buffer.alloc(Math.min(Math.max(0, size - offset), FOLLOWED_BYTES))
     const { bytesRead } = await handle.read(buffer, 0, buffer.length, offset)
     const whole = buffer.subarray(0, buffer.subarray(0, bytesRead).lastIndexOf(0x0a) + 1)
     // A line without an end in so much is none of the writer's.
-    if (whole.length === 0 && bytesRead === FOLLOWED_BYTES) return { records: [], end: offset + bytesRead }
+    if (whole.length === 0 && bytesRead === FOLLOWED_BYTES) return { lines: [], end: offset + bytesRead }
     const lines = whole.toString('utf8').split('\n')
-    return { records: lines.flatMap((line) => parseRecord(line) ?? []), end: offset + whole.length }
+    return { lines: lines.flatMap((line) => parseLine(line) ?? []), end: offset + whole.length }
   } finally {
     await handle.close()
   }
 }
 
-function wanted({ id, from, to, outcome, since }: JournalFilter): (record: JournalRecord) => boolean {
+function wanted(filter: JournalFilter): (line: JournalLine) => boolean {
+  const { events, id, organization, outcome, since } = filter
   const earliest = since?.toISOString() ?? ''
-  const isFrom = addressFilter(from)
-  const isTo = addressFilter(to)
-  return (record) =>
-    (id === undefined || record.id === id) &&
-    (outcome === undefined || record.outcome === outcome) &&
-    record.time >= earliest &&
-    isFrom(record.sender) &&
-    isTo(record.recipient)
+  const isFrom = addressFilter(filter.from)
+  const isTo = addressFilter(filter.to)
+  const owner = organization?.toLowerCase()
+  const isIt = (line: JournalLine): boolean =>
+    id === undefined || line.id === id || (isDelivery(line) && line.related === id)
+  const isOfKind = (line: JournalLine): boolean =>
+    isDelivery(line)
+      ? line.recipients.some(isTo) && (events === undefined || events.includes(line.event))
+      : isTo(line.recipient) && (outcome === undefined || line.outcome === outcome)
+  return (line) =>
+    (owner === undefined || line.organization?.toLowerCase() === owner) &&
+    line.time >= earliest &&
+    isIt(line) &&
+    isFrom(line.sender) &&
+    isOfKind(line)
 }
 
 function addressFilter(wanted: string | undefined): (address: string) => boolean {

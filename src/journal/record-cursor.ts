@@ -3,8 +3,9 @@
 import type { FileHandle } from 'node:fs/promises'
 import { open } from 'node:fs/promises'
 import { ignoreMissing } from './journal-files.ts'
-import { isTime, parseRecord } from './parse-record.ts'
-import type { JournalRecord } from './record.ts'
+import type { LineKind } from './line-kind.ts'
+import { isTime, parseLine } from './parse-record.ts'
+import type { JournalLine } from './record.ts'
 
 /** Bytes that are read at once. */
 export const CHUNK_BYTES = 256 * 1024
@@ -20,33 +21,34 @@ const TIME_BEGIN = BEGIN.length
 const TIME_END = TIME_BEGIN + '2026-11-24T02:00:00.000Z'.length
 
 /** What is wanted, and who hears of what is not. */
-export interface Reading {
+export interface Reading<Line extends JournalLine> {
+  readonly kind: LineKind<Line>
   /** Times as records have them: the first that is wanted, and the first that is not any more; null for no bound. */
   readonly since: string | null
   readonly until: string | null
   /** Room for CHUNK_BYTES, used by one cursor at a time. */
   readonly buffer: Buffer
-  /** Told of each whole line that is no record. */
+  /** Told of each whole line that is none of the journal's. */
   readonly damaged: () => void
   /** Told how many bytes were read. */
   readonly read: (bytes: number) => void
 }
 
 /** Goes through the records of one file. */
-export class RecordCursor {
+export class RecordCursor<Line extends JournalLine> {
   readonly #handle: FileHandle
-  readonly #reading: Reading
+  readonly #reading: Reading<Line>
   #offset = 0
   #ended = false
   /** The beginning of a line whose end was not read yet. */
   #rest: Buffer = Buffer.alloc(0)
   /** Whether that line is too long to be kept. */
   #skipping = false
-  #records: JournalRecord[] = []
+  #records: Line[] = []
   #index = 0
   #key = ''
 
-  private constructor(handle: FileHandle, reading: Reading) {
+  private constructor(handle: FileHandle, reading: Reading<Line>) {
     this.#handle = handle
     this.#reading = reading
   }
@@ -56,7 +58,10 @@ export class RecordCursor {
    * @param reading what is wanted of it
    * @returns where its first record is, if it has one; null when it was removed meanwhile
    */
-  static async open(path: string, reading: Reading): Promise<RecordCursor | null> {
+  static async open<Line extends JournalLine>(
+    path: string,
+    reading: Reading<Line>,
+  ): Promise<RecordCursor<Line> | null> {
     const handle = await open(path, 'r').catch(ignoreMissing)
     if (handle === null) return null
     const cursor = new RecordCursor(handle, reading)
@@ -70,7 +75,7 @@ export class RecordCursor {
   }
 
   /** The record where it stands; undefined after the last. */
-  get record(): JournalRecord | undefined {
+  get record(): Line | undefined {
     return this.#records[this.#index]
   }
 
@@ -153,8 +158,8 @@ export class RecordCursor {
   }
 
   #line(bytes: Buffer, start: number, end: number): void {
-    if (this.#isTooOld(bytes, start)) return
-    const record = parseRecord(bytes.toString('utf8', start, end))
+    if (this.#isTooOld(bytes, start) || this.#reading.kind.passesOver(bytes, start, end)) return
+    const record = parseLine(bytes.toString('utf8', start, end))
     if (record === null) this.#reading.damaged()
     else this.#want(record)
   }
@@ -167,16 +172,17 @@ export class RecordCursor {
     return time < since && isTime(time)
   }
 
-  #want(record: JournalRecord): void {
-    const { since, until } = this.#reading
-    if (since !== null && record.time < since) return
+  #want(line: JournalLine): void {
+    const { kind, since, until } = this.#reading
+    const record = kind.take(line)
+    if (record === null || (since !== null && record.time < since)) return
     if (until === null || record.time < until) this.#records.push(record)
   }
 
   /** A last line without its end is being written: it counts when it is whole, and is not damaged when it is not. */
   #end(): void {
     this.#ended = true
-    const record = parseRecord(this.#rest.toString('utf8'))
+    const record = parseLine(this.#rest.toString('utf8'))
     if (record !== null) this.#want(record)
   }
 }

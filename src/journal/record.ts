@@ -1,7 +1,11 @@
-/** One decision, as one JSON line of the journal. Strings from the network are bounded before they get here. */
+/**
+ * The lines of the journal, in JSON: decisions, and what became of the mail afterwards. Strings from the network are
+ * bounded before they get here.
+ */
 
 import type { Outcome } from '../policy/types.ts'
 
+/** One decision about one recipient. */
 export interface JournalRecord {
   /** ISO 8601 in UTC, with milliseconds. */
   readonly time: string
@@ -99,3 +103,26 @@ export interface DeliveryRecord {
   /** The id of the bounce or the warning that went out because of it, or of the message that this one is about. */
   readonly related: string | null
 }
+
+/** Decisions and deliveries stand in the same files, in the order of time; only deliveries have `recipients`. */
+export type JournalLine = JournalRecord | DeliveryRecord
+
+/**
+ * @param line a line of the journal
+ * @returns whether it is about the way out
+ */
+export function isDelivery(line: JournalLine): line is DeliveryRecord {
+  return 'recipients' in line
+}
+
+/** All events, in the order of a message's life. */
+export const EVENTS: readonly DeliveryEvent[] = [
+  'delivered',
+  'deferred',
+  'bounced',
+  'held',
+  'released',
+  'dropped',
+  'delayed',
+  'damaged',
+]

@@ -9,9 +9,11 @@ import { CursorHeap } from './cursor-heap.ts'
 import { EachOnce } from './each-once.ts'
 import type { JournalFile } from './journal-files.ts'
 import { distinctDirectories, listJournal, lookAt } from './journal-files.ts'
+import type { LineKind } from './line-kind.ts'
+import { DECISIONS } from './line-kind.ts'
 import type { Reading } from './record-cursor.ts'
 import { CHUNK_BYTES, RecordCursor } from './record-cursor.ts'
-import type { JournalRecord } from './record.ts'
+import type { JournalLine, JournalRecord } from './record.ts'
 
 /** Which records are wanted: from `since` on, and before `until`. */
 export interface JournalPeriod {
@@ -19,9 +21,9 @@ export interface JournalPeriod {
   readonly until?: Date
 }
 
-export interface JournalScan {
+export interface JournalScan<Line extends JournalLine = JournalRecord> {
   /** The records, the oldest first, some hundreds at a time. Can be gone through once. */
-  readonly batches: AsyncGenerator<readonly JournalRecord[], void, undefined>
+  readonly batches: AsyncGenerator<readonly Line[], void, undefined>
   /** @returns what each folder had to say, in the order in which they were named; whole after the last batch */
   coverage(): readonly JournalCoverage[]
   /** @returns how much of it is read, from 0 to 1 */
@@ -40,14 +42,27 @@ const AT_ONCE = 16
  * @param period which records are wanted
  * @param damaged told the file of each whole line that is no record; lines that are older than the period are not
  *   looked at
- * @returns the records and what is known of each folder; a missing folder holds nothing
+ * @returns the decisions and what is known of each folder; a missing folder holds nothing
  */
 export function scanJournal(
   directories: readonly string[],
   period: JournalPeriod = {},
   damaged: (file: string) => void = () => undefined,
 ): JournalScan {
-  const scan = new Scan(period, damaged)
+  return scanLines(DECISIONS, directories, period, damaged)
+}
+
+/**
+ * As `scanJournal`, for other lines as well.
+ * @param kind which lines are wanted
+ */
+export function scanLines<Line extends JournalLine>(
+  kind: LineKind<Line>,
+  directories: readonly string[],
+  period: JournalPeriod = {},
+  damaged: (file: string) => void = () => undefined,
+): JournalScan<Line> {
+  const scan = new Scan(kind, period, damaged)
   return {
     batches: scan.batches(directories),
     coverage: () => scan.coverage(),
@@ -68,12 +83,12 @@ interface Node {
 }
 
 /** One file while it is read. */
-class Source {
+class Source<Line extends JournalLine> {
   readonly node: Node
-  readonly cursor: RecordCursor
+  readonly cursor: RecordCursor<Line>
   readonly order: number
 
-  constructor(node: Node, cursor: RecordCursor, order: number) {
+  constructor(node: Node, cursor: RecordCursor<Line>, order: number) {
     this.node = node
     this.cursor = cursor
     this.order = order
@@ -91,18 +106,20 @@ interface Waiting {
   readonly order: number
 }
 
-class Scan {
+class Scan<Line extends JournalLine> {
+  readonly #kind: LineKind<Line>
   readonly #period: JournalPeriod
   readonly #damaged: (file: string) => void
   readonly #since: string | null
   readonly #until: string | null
   readonly #buffer = Buffer.allocUnsafe(CHUNK_BYTES)
-  readonly #open = new CursorHeap<Source>()
+  readonly #open = new CursorHeap<Source<Line>>()
   #nodes: readonly Node[] = []
   #bytes = 0
   #read = 0
 
-  constructor(period: JournalPeriod, damaged: (file: string) => void) {
+  constructor(kind: LineKind<Line>, period: JournalPeriod, damaged: (file: string) => void) {
+    this.#kind = kind
     this.#period = period
     this.#damaged = damaged
     this.#since = period.since?.toISOString() ?? null
@@ -122,12 +139,12 @@ class Scan {
     return this.#bytes === 0 ? 1 : Math.min(1, this.#read / this.#bytes)
   }
 
-  async *batches(directories: readonly string[]): JournalScan['batches'] {
+  async *batches(directories: readonly string[]): JournalScan<Line>['batches'] {
     const distinct = await distinctDirectories(directories)
     this.#nodes = await Promise.all(distinct.map((name, index) => openNode(name, index)))
     const waiting = this.#toRead()
-    const once = this.#nodes.length > 1 ? new EachOnce() : null
-    let batch: JournalRecord[] = []
+    const once = this.#nodes.length > 1 ? new EachOnce(this.#kind) : null
+    let batch: Line[] = []
     try {
       for (;;) {
         await this.#openDue(waiting)
@@ -190,8 +207,9 @@ class Scan {
     else this.#open.add(source)
   }
 
-  #readingOf(node: Node, { path }: JournalFile): Reading {
+  #readingOf(node: Node, { path }: JournalFile): Reading<Line> {
     return {
+      kind: this.#kind,
       since: this.#since,
       until: this.#until,
       buffer: this.#buffer,
@@ -206,7 +224,7 @@ class Scan {
   }
 }
 
-async function finish({ cursor, node }: Source): Promise<void> {
+async function finish<Line extends JournalLine>({ cursor, node }: Source<Line>): Promise<void> {
   if (cursor.key !== '') node.latest = later(node.latest, cursor.key)
   await cursor.close()
 }

@@ -1,5 +1,5 @@
 /**
- * Writes decisions to `data/journal/`, one JSON line each. Every process writes files of its own, as several that rotate
+ * Writes decisions and deliveries to `data/journal/`, one JSON line each. Every process writes files of its own, as several that rotate
  * one file would race; their names begin with the time, so they sort by it.
  */
 
@@ -19,7 +19,8 @@ import {
 import { join } from 'node:path'
 import { MARKER } from './coverage.ts'
 import { isTime } from './parse-record.ts'
-import type { JournalRecord } from './record.ts'
+import type { JournalLine } from './record.ts'
+import { isDelivery } from './record.ts'
 
 const DAY = 86_400_000
 const MINUTE = 60_000
@@ -41,8 +42,8 @@ export interface JournalOptions {
 }
 
 export interface Journal {
-  /** Takes a decision; it is on its way to the disk before the reply is. Never throws. */
-  write(record: JournalRecord): void
+  /** Takes a decision, which is on its way to the disk before the reply is, or a delivery. Never throws. */
+  write(record: JournalLine): void
   /** Writes what is left and closes the file; a later write opens another. */
   close(): void
 }
@@ -153,7 +154,7 @@ export function openJournal(options: JournalOptions): Journal {
 
   return {
     write: (record) => {
-      const line = `${JSON.stringify(record)}\n`
+      const line = lineOf(record)
       if (line.length > LONGEST_LINE) {
         lose(1, `one is longer than ${LONGEST_LINE} characters`)
         return
@@ -169,6 +170,13 @@ export function openJournal(options: JournalOptions): Journal {
       shut()
     },
   }
+}
+
+/** Deliveries begin as readers that pass over them expect it, in whatever order they were put together. */
+function lineOf(record: JournalLine): string {
+  if (!isDelivery(record)) return `${JSON.stringify(record)}\n`
+  const { event, id, time, ...rest } = record
+  return `${JSON.stringify({ time, id, event, ...rest })}\n`
 }
 
 /** Whole lines in pieces of at most a file each. */
