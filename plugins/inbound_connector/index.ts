@@ -3,7 +3,9 @@
 import { resolve } from 'node:path'
 import constants from 'haraka-constants'
 import DSN from 'haraka-dsn'
+import { noteMail } from '../../src/haraka/accepted.ts'
 import { guardCluster } from '../../src/haraka/cluster-guard.ts'
+import { toDsn } from '../../src/haraka/dsn.ts'
 import { goodbye, isStopping, trackConnection, untrackConnection } from '../../src/haraka/lifecycle.ts'
 import type { HarakaModules } from '../../src/haraka/mend.ts'
 import { harakaModules } from '../../src/haraka/mend.ts'
@@ -11,7 +13,7 @@ import { applyMends } from '../../src/haraka/mends.ts'
 import { observePeer } from '../../src/haraka/peer.ts'
 import type { HookAnswer } from '../../src/haraka/safe-hook.ts'
 import { safeHook } from '../../src/haraka/safe-hook.ts'
-import { initFailure, openService, theService } from '../../src/haraka/service.ts'
+import { initFailure, openService, serviceOpened, theService } from '../../src/haraka/service.ts'
 import { takeOverTls } from '../../src/haraka/tls.ts'
 import {
   failedHandshake,
@@ -20,11 +22,12 @@ import {
   watchServerCertificate,
 } from '../../src/haraka/tls-listeners.ts'
 import { rememberMail } from '../../src/haraka/transaction-state.ts'
-import type { Address, Connection, Plugin, TlsSocketModule } from '../../src/haraka/types.ts'
+import type { Address, Connection, EsmtpParameters, Plugin, TlsSocketModule } from '../../src/haraka/types.ts'
 import { requireHaraka } from '../../src/haraka/version.ts'
 import { formatProblem } from '../../src/directory/model.ts'
 import type { Settings } from '../../src/instance/settings.ts'
 import { readSettings } from '../../src/instance/settings.ts'
+import { parseDsnMailParameters } from '../../src/outbound/report/parameters.ts'
 import { describe } from '../../src/policy/describe.ts'
 import { attributeSender } from '../../src/relaying/gather.ts'
 import { senderOf } from '../../src/relaying/envelope.ts'
@@ -107,7 +110,7 @@ export const disconnect = safeHook(NAME, (plugin, connection) => {
  * No name is looked up for the address unless the settings ask for it: nothing here asks the Internet unasked. And
  * Haraka lets a listed proxy come to the implicit-TLS port without a PROXY header; it would then speak for itself.
  */
-export const lookup_rdns = safeHook(NAME, (_plugin, { client, remote }) => {
+export const lookup_rdns = safeHook(NAME, async (_plugin, { client, remote }) => {
   const smtps = client.haraka_smtps
   if (smtps?.peer_allowed === true && smtps.proxy === undefined) {
     return {
@@ -115,7 +118,7 @@ export const lookup_rdns = safeHook(NAME, (_plugin, { client, remote }) => {
       message: DSN.create(421, 'A PROXY header is required here', 3, 2),
     }
   }
-  const service = theService()
+  const service = await serviceOpened()
   // A proxy that names itself as the client is its health check: it hears of a stop while mail is still taken.
   if (isStopping() && service.isProxy(remote.ip)) {
     return { code: constants.denysoftdisconnect, message: goodbye() }
@@ -124,26 +127,32 @@ export const lookup_rdns = safeHook(NAME, (_plugin, { client, remote }) => {
   return { code: constants.ok, message: 'NXDOMAIN' }
 })
 
-export const mail = safeHook<[Address]>(NAME, async (_plugin, connection, [address]) => {
-  const { transaction } = connection
-  if (transaction === null) return undefined
-  const relayingBefore = connection.relaying
-  const service = theService()
-  const peer = observePeer(connection, (ip) => service.isProxy(ip), service.trust())
-  const sender = senderOf(address)
-  const attribution = await attributeSender(
-    service.directory,
-    peer,
-    sender,
-    peer.certificateFor,
-    termsNow(service.settings().relay),
-  )
-  // The client may have gone, or sent RSET, while the directory was asked.
-  if (connection.transaction !== transaction) return undefined
-  rememberMail(transaction, { peer, sender, attribution, relayingBefore })
-  noteResult(connection, attribution.matched === null ? 'fail' : 'pass', describe(attribution.matched))
-  return undefined
-})
+export const mail = safeHook<[Address, EsmtpParameters]>(
+  NAME,
+  async (_plugin, connection, [address, given]) => {
+    const { transaction } = connection
+    if (transaction === null) return undefined
+    const parameters = parseDsnMailParameters(Object.entries(given))
+    if ('reply' in parameters) return { code: constants.deny, message: toDsn(parameters.reply) }
+    const relayingBefore = connection.relaying
+    const service = theService()
+    const peer = observePeer(connection, (ip) => service.isProxy(ip), service.trust())
+    const sender = senderOf(address)
+    const attribution = await attributeSender(
+      service.directory,
+      peer,
+      sender,
+      peer.certificateFor,
+      termsNow(service.settings().relay),
+    )
+    // The client may have gone, or sent RSET, while the directory was asked.
+    if (connection.transaction !== transaction) return undefined
+    noteMail(transaction, parameters, peer.address)
+    rememberMail(transaction, { peer, sender, attribution, relayingBefore })
+    noteResult(connection, attribution.matched === null ? 'fail' : 'pass', describe(attribution.matched))
+    return undefined
+  },
+)
 
 function noteResult(connection: Connection, kind: 'pass' | 'fail', text: string): void {
   connection.transaction?.results.add({ name: NAME }, { [kind]: printable(text) })

@@ -1,37 +1,40 @@
-/** At delivery: where does the mail go? All of it to the smart host, or by MX, but never by MX to ourselves. */
+/** The queue and the way out: opens it where mail is taken, and says what it can do. */
 
-import constants from 'haraka-constants'
+import { resolve } from 'node:path'
+import { harakaModules } from '../../src/haraka/mend.ts'
+import { openOutbound } from '../../src/haraka/outbound.ts'
+import type { HookAnswer } from '../../src/haraka/safe-hook.ts'
 import { safeHook } from '../../src/haraka/safe-hook.ts'
-import { theService } from '../../src/haraka/service.ts'
-import type { OutboundMessage, Plugin } from '../../src/haraka/types.ts'
-import { isUnknown } from '../../src/policy/attribute.ts'
-import { findDomain } from '../../src/relaying/gather.ts'
-import { termsNow } from '../../src/relaying/terms.ts'
-import { normalizeDomain } from '../../src/text/domain-name.ts'
+import { initFailure, theService } from '../../src/haraka/service.ts'
+import type { Plugin } from '../../src/haraka/types.ts'
 
 const NAME = 'outbound_connector'
+const INSTANCE = resolve(process.env['HARAKA'] ?? '.')
 
 export function register(this: Plugin): void {
-  this.register_hook('get_mx', 'get_mx')
+  this.register_hook('init_master', 'open_in_master', 10)
+  this.register_hook('init_child', 'open', 10)
+  this.register_hook('capabilities', 'capabilities')
 }
 
-export const get_mx = safeHook<string, OutboundMessage>(NAME, async (_plugin, _message, domain) => {
-  const service = theService()
-  const { outbound, relay } = service.settings()
-  const { smartHost } = outbound
-  if (smartHost !== null) {
-    return { code: constants.ok, message: { priority: 0, exchange: smartHost.host, port: smartHost.port } }
+/** The workers have the queue; their master has none. */
+export const open_in_master = safeHook(NAME, (plugin) =>
+  harakaModules(plugin).server.cluster === undefined ? openQueue(plugin) : undefined,
+)
+
+export const open = safeHook(NAME, (plugin) => openQueue(plugin))
+
+async function openQueue(plugin: Plugin): Promise<HookAnswer | undefined> {
+  try {
+    await openOutbound(plugin, harakaModules(plugin), INSTANCE, theService())
+    return undefined
+  } catch (error) {
+    return initFailure(error)
   }
-  const name = normalizeDomain(domain)
-  if (name === null) return undefined
-  const fact = await findDomain(service.directory, name, termsNow(relay))
-  if (isUnknown(fact)) {
-    return { code: constants.denysoft, message: `the directory could not be asked about ${name}` }
-  }
-  if (fact.acceptedDomain === null) return undefined
-  // A bounce to an accepted domain, or a domain registered after the message was queued: wait for a route.
-  return {
-    code: constants.denysoft,
-    message: `${name} is an accepted domain, and its MX may be this server: set [outbound] smart_host`,
-  }
+}
+
+/** RFC 3461: what is asked for is kept with the message, and passed on or answered here. */
+export const capabilities = safeHook(NAME, (_plugin, connection) => {
+  connection.capabilities.push('DSN')
+  return undefined
 })

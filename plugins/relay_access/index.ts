@@ -1,16 +1,20 @@
 /** At RCPT: may it relay there? 550 5.7.64 when not. Then the message is checked and queued. */
 
 import constants from 'haraka-constants'
+import { noteRecipient } from '../../src/haraka/accepted.ts'
 import { toDsn } from '../../src/haraka/dsn.ts'
 import { whileQueueing } from '../../src/haraka/lifecycle.ts'
-import { findFault, keepHeaderBytes, watchMessage } from '../../src/haraka/message-watch.ts'
+import { findFault, watchMessage } from '../../src/haraka/message-watch.ts'
+import { harakaModules } from '../../src/haraka/mend.ts'
+import { leadsBack } from '../../src/haraka/outbound.ts'
 import { queueMessage } from '../../src/haraka/queue.ts'
 import { recordDecision } from '../../src/haraka/record-decision.ts'
 import type { HookAnswer } from '../../src/haraka/safe-hook.ts'
 import { safeHook } from '../../src/haraka/safe-hook.ts'
 import { theService } from '../../src/haraka/service.ts'
 import { recallMail } from '../../src/haraka/transaction-state.ts'
-import type { Address, Connection, Plugin, Transaction } from '../../src/haraka/types.ts'
+import type { Address, Connection, EsmtpParameters, Plugin, Transaction } from '../../src/haraka/types.ts'
+import { parseDsnRcptParameters } from '../../src/outbound/report/parameters.ts'
 import { isUnknown } from '../../src/policy/attribute.ts'
 import type { Decision } from '../../src/policy/decide.ts'
 import { replyFor } from '../../src/policy/replies.ts'
@@ -28,38 +32,45 @@ export function register(this: Plugin): void {
   this.register_hook('queue_outbound', 'queue')
 }
 
-export const rcpt = safeHook<[Address]>(NAME, async (_plugin, connection, [address]) => {
-  const { transaction } = connection
-  if (transaction === null) return undefined
-  const service = theService()
-  const settings = service.settings()
-  const { peer, sender, attribution: atMail, relayingBefore } = recallMail(transaction)
-  const recipient = recipientOf(address)
-  const terms = termsNow(settings.relay)
-  // What could not be looked up at MAIL may be known by now.
-  const again = atMail.unknown !== null || isUnknown(atMail.senderDomain)
-  const attribution = again
-    ? await attributeSender(service.directory, peer, sender, peer.certificateFor, terms)
-    : atMail
-  const decision = await decideRecipient(service.directory, {
-    attribution,
-    recipient,
-    settings: settings.relay,
-    now: terms.now,
-    relayingRespected: settings.relay.respectRelaying && relayingBefore,
-    hasRoute: settings.outbound.smartHost !== null,
-  })
-  if (connection.transaction !== transaction) return undefined
-  const reply = replyFor(decision, settings.replies, transaction.uuid)
-  const { certificate } = attribution.peer
-  recordDecision(connection, { decision, reply, peer, certificate, sender, recipient, service })
-  return answer(connection, transaction, address, decision, toDsn(reply))
-})
+export const rcpt = safeHook<[Address, EsmtpParameters]>(
+  NAME,
+  async (_plugin, connection, [address, given]) => {
+    const { transaction } = connection
+    if (transaction === null) return undefined
+    const parameters = parseDsnRcptParameters(Object.entries(given))
+    if ('reply' in parameters) return { code: constants.deny, message: toDsn(parameters.reply) }
+    const service = theService()
+    const settings = service.settings()
+    const { peer, sender, attribution: atMail, relayingBefore } = recallMail(transaction)
+    const recipient = recipientOf(address)
+    const terms = termsNow(settings.relay)
+    // What could not be looked up at MAIL may be known by now.
+    const again = atMail.unknown !== null || isUnknown(atMail.senderDomain)
+    const attribution = again
+      ? await attributeSender(service.directory, peer, sender, peer.certificateFor, terms)
+      : atMail
+    const decision = await decideRecipient(service.directory, {
+      attribution,
+      recipient,
+      settings: settings.relay,
+      now: terms.now,
+      relayingRespected: settings.relay.respectRelaying && relayingBefore,
+      smartHost: settings.outbound.smartHost,
+      leadsBack: (route) => leadsBack(route, peer.address),
+    })
+    if (connection.transaction !== transaction) return undefined
+    const reply = replyFor(decision, settings.replies, transaction.uuid)
+    const { certificate } = attribution.peer
+    recordDecision(connection, { decision, reply, peer, certificate, sender, recipient, service })
+    const to =
+      decision.deliverTo === null ? address : replaceRecipient(transaction, address, decision.deliverTo)
+    noteRecipient(transaction, to, parameters, { attribution, decision })
+    return answer(connection, decision, toDsn(reply))
+  },
+)
 
 function answer(
   connection: Connection,
-  transaction: Transaction,
-  address: Address,
   decision: Decision,
   message: { readonly code: number; readonly reply: string },
 ): HookAnswer {
@@ -69,7 +80,6 @@ function answer(
       connection.relaying = true
       return { code: constants.ok, message }
     case 'deliver':
-      if (decision.deliverTo !== null) replaceRecipient(transaction, address, decision.deliverTo)
       return { code: constants.ok, message }
     case 'deny':
       return { code: constants.deny, message }
@@ -79,10 +89,12 @@ function answer(
 }
 
 /** RFC 5321 section 4.5.1: <postmaster> without a domain. */
-function replaceRecipient(transaction: Transaction, address: Address, mailbox: string): void {
+function replaceRecipient(transaction: Transaction, address: Address, mailbox: string): Address {
   const AddressClass = address.constructor as new (text: string) => Address
+  const replacement = new AddressClass(`<${mailbox}>`)
   const index = transaction.rcpt_to.lastIndexOf(address)
-  if (index !== -1) transaction.rcpt_to[index] = new AddressClass(`<${mailbox}>`)
+  if (index !== -1) transaction.rcpt_to[index] = replacement
+  return replacement
 }
 
 export const data = safeHook(NAME, (_plugin, { transaction }) => {
@@ -96,9 +108,7 @@ export const data_post = safeHook(NAME, (_plugin, { transaction }) => {
   return fault === null ? undefined : { code: constants.deny, message: toDsn(fault) }
 })
 
-/** Relayed mail and mail to accepted domains go into the same outbound queue. */
-export const queue = safeHook(NAME, async (plugin, { transaction }) => {
-  if (transaction === null) return undefined
-  keepHeaderBytes(transaction)
-  return whileQueueing(queueMessage(plugin, transaction))
-})
+/** Relayed mail and mail to accepted domains go into the same queue. */
+export const queue = safeHook(NAME, (plugin, { transaction }) =>
+  transaction === null ? undefined : whileQueueing(queueMessage(harakaModules(plugin), transaction)),
+)

@@ -14,7 +14,7 @@ import { readSettings } from '../instance/settings.ts'
 import type { StopTimes } from './lifecycle.ts'
 import { stopGracefully } from './lifecycle.ts'
 import { gatherOutput } from './log-output.ts'
-import type { OutboundModule, ServerModule } from './types.ts'
+import type { ServerModule } from './types.ts'
 
 /** What a worker may take beyond its times before it is killed: to write what it has begun to write. */
 const WORKER_PATIENCE = 10_000
@@ -40,7 +40,7 @@ export interface HostEvents {
  * @param events told of the start and the end
  */
 export function runHaraka(instance: string, workerEntry: string, events: HostEvents): void {
-  const { server, outbound } = loadHaraka(instance)
+  const server = loadHaraka(instance)
   if (cluster.isPrimary) cluster.setupPrimary({ exec: workerEntry, args: [], silent: false })
   const workers = Number(server.cfg.main.nodes === 'cpus' ? 1 : (server.cfg.main.nodes ?? 0))
 
@@ -51,7 +51,7 @@ export function runHaraka(instance: string, workerEntry: string, events: HostEve
 
   onStopSignal(() => {
     const times = stopTimes(instance)
-    const stopped = workers === 0 ? stopGracefully({ server, outbound }, times) : stopWorkers(times)
+    const stopped = workers === 0 ? stopGracefully(server, times) : stopWorkers(times)
     void stopped.then(() => {
       events.stopped()
       process.exit(0)
@@ -61,7 +61,7 @@ export function runHaraka(instance: string, workerEntry: string, events: HostEve
 
 /** A worker of cluster mode: the script that `workerEntry` names calls this. */
 export function runWorker(instance: string): void {
-  const { server, outbound } = loadHaraka(instance)
+  const server = loadHaraka(instance)
   const respond = server.init_child_respond.bind(server)
   server.init_child_respond = (code, message) => {
     if (isFine(code)) tell({ connectors: 'ready' })
@@ -74,7 +74,7 @@ export function runWorker(instance: string): void {
   startHaraka()
 
   const stop = (): void => {
-    void stopGracefully({ server, outbound }, stopTimes(instance)).then(() => process.exit(0))
+    void stopGracefully(server, stopTimes(instance)).then(() => process.exit(0))
   }
   // Ctrl-C reaches every process of the terminal; the master says when to stop.
   process.removeAllListeners('SIGINT')
@@ -96,15 +96,12 @@ function tell(message: WorkerMessage): void {
   process.send?.(message)
 }
 
-function loadHaraka(instance: string): { server: ServerModule; outbound: OutboundModule } {
+function loadHaraka(instance: string): ServerModule {
   gatherOutput(process.stdout)
   process.env['HARAKA'] = instance
   const require = createRequire(import.meta.url)
   findBundledPlugins(require('Haraka/plugins.js') as PluginsModule)
-  return {
-    server: require('Haraka/server.js') as ServerModule,
-    outbound: require('Haraka/outbound/index.js') as OutboundModule,
-  }
+  return require('Haraka/server.js') as ServerModule
 }
 
 interface PluginsModule {

@@ -2,7 +2,8 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import DSN from 'haraka-dsn'
-import type { Connection, OutboundModule, ServerModule } from './types.ts'
+import { closeOutbound } from './outbound.ts'
+import type { Connection, ServerModule } from './types.ts'
 
 export interface StopTimes {
   /** How long mail is still taken while the health checks of proxies already hear 421. */
@@ -56,28 +57,29 @@ export function goodbye(): ReturnType<typeof DSN.create> {
 
 /**
  * Lets the proxies find out, stops listening, tells idle clients 421, and waits for open transactions and deliveries.
- * @param haraka the running Haraka
+ * @param server the running Haraka's
  * @param times how long each may take
  */
 export async function stopGracefully(
-  haraka: { readonly server: ServerModule; readonly outbound: OutboundModule },
+  server: ServerModule,
   { drainMilliseconds, graceMilliseconds }: StopTimes,
 ): Promise<void> {
   stopping = true
   await delay(drainMilliseconds)
   const deadline = Date.now() + graceMilliseconds
-  haraka.server.stopListeners()
-  haraka.outbound.temp_fail_queue.shutdown()
-  while (Date.now() < deadline) {
+  server.stopListeners()
+  while (Date.now() < deadline && CONNECTIONS.size > 0) {
     for (const connection of CONNECTIONS) {
       if (connection.transaction === null) sayGoodbye(connection)
     }
-    if (CONNECTIONS.size === 0 && deliveriesUnderWay(haraka.outbound) === 0) return
     await delay(LOOK_MILLISECONDS)
   }
   // Whoever still dawdles in a transaction sends again, elsewhere; what is being written is answered first.
-  for (let quiet = 0; quiet < 2; quiet = queueing > 0 ? 0 : quiet + 1) await delay(LOOK_MILLISECONDS)
+  for (let quiet = 0; CONNECTIONS.size > 0 && quiet < 2; quiet = queueing > 0 ? 0 : quiet + 1) {
+    await delay(LOOK_MILLISECONDS)
+  }
   for (const connection of CONNECTIONS) sayGoodbye(connection)
+  await closeOutbound(Math.max(0, deadline - Date.now()))
   await delay(LOOK_MILLISECONDS)
 }
 
@@ -85,9 +87,4 @@ function sayGoodbye(connection: Connection): void {
   connection.respond(421, goodbye(), () => {
     connection.disconnect()
   })
-}
-
-/** Haraka counts them as `in progress/waiting/deferred`. */
-function deliveriesUnderWay(outbound: OutboundModule): number {
-  return Number.parseInt(outbound.get_stats(), 10)
 }

@@ -2,10 +2,12 @@
 
 import type {
   ConnectionModule,
+  LoggerModule,
   MessageStreamPrototype,
   NetUtilsModule,
   OutboundModule,
   Plugin,
+  PluginsModule,
   ServerModule,
   Transaction,
   TransactionModule,
@@ -18,6 +20,8 @@ export interface HarakaModules {
   readonly outbound: OutboundModule
   readonly netUtils: NetUtilsModule
   readonly messageStream: MessageStreamPrototype
+  readonly plugins: PluginsModule
+  readonly logger: LoggerModule
 }
 
 export interface Mend {
@@ -29,19 +33,24 @@ export interface Mend {
   readonly apply: (haraka: HarakaModules) => void
 }
 
+let modules: HarakaModules | null = null
+
 /**
  * @param plugin a plugin of the running Haraka
- * @returns the modules that the mends work on
+ * @returns the modules that the mends work on; a process has one Haraka
  */
 export function harakaModules(plugin: Plugin): HarakaModules {
   const outbound = plugin.haraka_require('outbound') as OutboundModule
-  return {
+  modules ??= {
     connection: plugin.haraka_require('connection') as ConnectionModule,
     server: plugin.haraka_require('server') as ServerModule,
     outbound,
     netUtils: outbound.net_utils,
+    plugins: plugin.haraka_require('plugins') as PluginsModule,
+    logger: plugin.haraka_require('logger') as LoggerModule,
     messageStream: Object.getPrototypeOf(newTransaction(plugin).message_stream) as MessageStreamPrototype,
   }
+  return modules
 }
 
 /** The class of its stream is nobody's export. */

@@ -8,6 +8,8 @@ import constants from 'haraka-constants'
 import DSN from 'haraka-dsn'
 import { isDsn } from './dsn.ts'
 import type { HarakaModules, Mend } from './mend.ts'
+import { BODY_MENDS } from './mend-body.ts'
+import { OUTBOUND_MENDS } from './mend-outbound.ts'
 import { PROXY_MENDS } from './mend-proxies.ts'
 import type { Connection, Logger } from './types.ts'
 
@@ -42,22 +44,14 @@ export const MENDS: readonly Mend[] = [
     apply: mendQueueReplies,
   },
   ...PROXY_MENDS,
+  ...BODY_MENDS,
   {
     name: "root's supplementary groups are dropped with its user",
     upstream: 'not reported',
     recognise: ({ server }) => [server.listening, /process\.setgid\(c\.group\)/],
     apply: mendGroups,
   },
-  {
-    name: 'a queue file that could not be written whole never gets its name',
-    upstream: 'not reported',
-    recognise: ({ outbound }) => [
-      outbound.process_delivery,
-      /ws\.on\('close', async \(\) => \{[\s\S]*fs\.rename\(tmp_path, dest_path\)/,
-      /this\.build_todo\(todo, ws,/,
-    ],
-    apply: mendTornQueueFiles,
-  },
+  ...OUTBOUND_MENDS,
   {
     name: 'a message that was never spooled has no file to remove',
     upstream: 'not reported',
@@ -247,19 +241,5 @@ function mendGroups({ server }: HarakaModules): void {
       else process.setgroups?.([])
     }
     original()
-  }
-}
-
-/**
- * When the disk is full Haraka removes the temporary file and renames it at the same time. Should the rename win, the
- * client hears 451, sends again, and the torn message is delivered as well at the next start.
- */
-function mendTornQueueFiles({ outbound }: HarakaModules): void {
-  const original = outbound.build_todo.bind(outbound)
-  outbound.build_todo = (todo, file, then) => {
-    file.prependListener('error', () => {
-      file.removeAllListeners('close')
-    })
-    original(todo, file, then)
   }
 }

@@ -1,29 +1,33 @@
 /**
- * Watches a message as it comes in. Haraka takes a bare CR and NUL inside DATA, breaks long lines, and writes header
- * fields back from decoded text, which changes every byte that is not UTF-8 (haraka/Haraka#2176 was the same for
- * bodies). Here the first two are found before anything is queued, and header fields go out as they came in.
+ * Watches a message as it comes in. Haraka takes a bare CR and NUL inside DATA and breaks long lines: both are found here
+ * before anything is queued. What is stored is gathered at the same time, so that the queue need not read it back
+ * (`message-content.ts`).
  */
 
-import { Transform } from 'node:stream'
-import type { TransformCallback } from 'node:stream'
 import type { Reply } from '../policy/replies.ts'
-import type { Transaction } from './types.ts'
+import { Gathered } from './gathered.ts'
+import type { MessageStream, Transaction } from './types.ts'
 
 const CR = 0x0d
-const LF = 0x0a
-const DOT = 0x2e
 
 /** As much header as a message may have; Exim's limit, ten times Postfix's. */
-const MOST_HEADER_BYTES = 1_048_576
+export const MOST_HEADER_BYTES = 1_048_576
 
-interface Watch {
+export interface Watch {
   bareCr: boolean
   nul: boolean
   headerBytes: number
-  /** The header lines as received, dot-stuffed, until the header ends. */
+  /** The header lines as received, dot-stuffed, until the header ends; Haraka's own Received field first. */
   rawHeader: Buffer[]
+  /** How many lines of a header there were before: Haraka's own. */
+  readonly linesBefore: number
   /** What Haraka made of them, once the header has ended. */
   parsedHeader: readonly string[] | null
+  /** What Haraka's stream was given since then. */
+  readonly stored: Gathered
+  /** Octets that it had been given before: Haraka's own Received field. */
+  readonly before: number
+  readonly stream: MessageStream
 }
 
 const WATCHES = new WeakMap<Transaction, Watch>()
@@ -33,14 +37,42 @@ const WATCHES = new WeakMap<Transaction, Watch>()
  * @param transaction the transaction whose message comes next
  */
 export function watchMessage(transaction: Transaction): void {
-  const watch: Watch = { bareCr: false, nul: false, headerBytes: 0, rawHeader: [], parsedHeader: null }
+  const stream = transaction.message_stream
+  const watch: Watch = {
+    bareCr: false,
+    nul: false,
+    headerBytes: 0,
+    rawHeader: [alreadyThere(transaction)],
+    linesBefore: transaction.header_lines.length,
+    parsedHeader: null,
+    stored: new Gathered(),
+    before: stream.bytes_read,
+    stream,
+  }
   WATCHES.set(transaction, watch)
+  const addLine = stream.add_line.bind(stream)
+  stream.add_line = (line: Buffer | string) => {
+    watch.stored.add(line)
+    addLine(line)
+  }
   const addData = transaction.add_data.bind(transaction)
   transaction.add_data = (line: Buffer) => {
     inspect(watch, line)
     addData(line)
     if (watch.parsedHeader === null) keepHeader(watch, transaction, line)
   }
+}
+
+function alreadyThere({ header_lines: lines }: Transaction): Buffer {
+  return Buffer.from(lines.join('').replaceAll(/\r?\n/g, '\r\n'))
+}
+
+/**
+ * @param transaction a transaction
+ * @returns what was seen of its message; undefined when nobody watched
+ */
+export function watchOf(transaction: Transaction): Watch | undefined {
+  return WATCHES.get(transaction)
 }
 
 function inspect(watch: Watch, line: Buffer): void {
@@ -82,95 +114,4 @@ export function findFault(transaction: Transaction, mostReceived: number): Reply
 
 function refused(code: Reply['code'], status: string, text: string): Reply {
   return { code, status, text }
-}
-
-/**
- * Lets the header go out as it came in when Haraka's own text of it would differ. Fields that plugins put before or
- * after it are kept. When a plugin removed a field, its will comes first and Haraka's text is used.
- * @param transaction a transaction about to be queued
- */
-export function keepHeaderBytes(transaction: Transaction): void {
-  const watch = WATCHES.get(transaction)
-  if (watch === undefined || watch.parsedHeader === null) return
-  if (watch.headerBytes > MOST_HEADER_BYTES || isFaithful(watch.rawHeader, watch.parsedHeader)) return
-
-  const parsed = watch.parsedHeader
-  const stream = transaction.message_stream
-  const pipe = stream.pipe.bind(stream)
-  stream.pipe = (destination, options) => {
-    const current = transaction.header.header_list
-    const start = parsed.length === 0 ? 0 : indexOfRun(current, parsed)
-    if (start === -1) return pipe(destination, options)
-    const before = serialize(current.slice(0, start))
-    const after = serialize(current.slice(start + parsed.length))
-    const constructed = stream.headers
-    // An empty list makes the stream write the bytes that it stored.
-    stream.headers = []
-    const wrapped = new HeaderWrap(before, after)
-    wrapped.pipe(destination)
-    pipe(wrapped, options)
-    stream.headers = constructed
-    return destination
-  }
-}
-
-/** Whether Haraka's text of the header is byte for byte what came in. */
-function isFaithful(raw: readonly Buffer[], parsed: readonly string[]): boolean {
-  // A line with a leading dot is unstuffed for the parser and would be queued that way.
-  if (raw.some((line) => line[0] === DOT)) return false
-  return Buffer.concat(raw).equals(serialize(parsed))
-}
-
-function serialize(fields: readonly string[]): Buffer {
-  return Buffer.from(fields.join('').replaceAll(/\r?\n/g, '\r\n'))
-}
-
-function indexOfRun(list: readonly string[], run: readonly string[]): number {
-  for (let start = 0; start + run.length <= list.length; start++) {
-    if (run.every((item, offset) => list[start + offset] === item)) return start
-  }
-  return -1
-}
-
-/** Puts bytes before the header and others at its end, before the empty line. */
-class HeaderWrap extends Transform {
-  readonly #after: Buffer
-  #pending: Buffer
-  #done = false
-
-  constructor(before: Buffer, after: Buffer) {
-    super()
-    this.#after = after
-    this.#pending = Buffer.alloc(0)
-    if (before.length > 0) this.push(before)
-  }
-
-  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    if (this.#done) {
-      done(null, chunk)
-      return
-    }
-    this.#pending = Buffer.concat([this.#pending, chunk])
-    const end = endOfHeader(this.#pending)
-    if (end === -1) {
-      done()
-      return
-    }
-    this.#done = true
-    this.push(this.#pending.subarray(0, end))
-    this.push(this.#after)
-    done(null, this.#pending.subarray(end))
-    this.#pending = Buffer.alloc(0)
-  }
-
-  override _flush(done: TransformCallback): void {
-    done(null, Buffer.concat([this.#pending, ...(this.#done ? [] : [this.#after])]))
-  }
-}
-
-/** Where the empty line begins, or -1. */
-function endOfHeader(bytes: Buffer): number {
-  if (bytes[0] === CR && bytes[1] === LF) return 0
-  const end = bytes.indexOf('\r\n\r\n')
-  return end === -1 ? -1 : end + 2
 }

@@ -8,7 +8,9 @@ declare module 'haraka-constants' {
     readonly denydisconnect: 904
     readonly ok: 906
     readonly denysoftdisconnect: 909
-    readonly connection: { readonly state: { readonly PAUSE: number; readonly DISCONNECTING: number } }
+    readonly connection: {
+      readonly state: { readonly PAUSE: number; readonly DATA: number; readonly DISCONNECTING: number }
+    }
   }
   export default constants
 }

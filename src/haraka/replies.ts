@@ -5,7 +5,7 @@
  */
 
 interface ReplyText {
-  readonly code: 250 | 421 | 451 | 552 | 554
+  readonly code: 250 | 421 | 451 | 452 | 552 | 554
   /** RFC 3463. */
   readonly status: string
   /** What varies stands in angle brackets. */
@@ -58,7 +58,14 @@ export const REPLIES = [
     status: '4.3.0',
     text: 'The message could not be queued, try again later',
     when: 'At the end of DATA, when the queue cannot be written.',
-    advice: 'Look for the reason in the log: a full disk, or the permissions of `queue/`.',
+    advice: 'Look for the reason in the log, e.g. the permissions of `queue/`.',
+  },
+  {
+    code: 452,
+    status: '4.3.1',
+    text: 'The queue is full, try again later',
+    when: 'At the end of DATA, when the disk is full.',
+    advice: 'Make room where `queue/` is; the sending server tries again by itself.',
   },
   {
     code: 552,
@@ -104,14 +111,67 @@ export const REPLIES = [
   },
 ] as const satisfies readonly ReplyText[]
 
-/** What a message waits for in the queue, as the log and a delivery status notification say it. */
+/**
+ * What a message waits for in the queue beside the answers of other servers, as `queue list`, the journal and a delivery
+ * status notification say it; the status is that of RFC 3463.
+ */
 export const DELAYS = [
   {
-    text: 'the directory could not be asked about <domain>',
-    advice: 'Look for the directory error in the log; the message is tried again by itself.',
+    status: '4.3.0',
+    text: 'where it goes could not be looked up: <why>',
+    advice:
+      'Look for the directory error in the log; the message is tried again by itself, and goes no other way.',
   },
   {
-    text: '<domain> is an accepted domain, and its MX may be this server: set [outbound] smart_host',
-    advice: 'Set `[outbound] smart_host` in `connectors.ini`.',
+    status: '4.3.5',
+    text: 'outbound connector <name>: <why>',
+    advice: 'A certificate, key or password of the connector cannot be used: mend the file under `config/`.',
+  },
+  {
+    status: '4.4.3',
+    text: 'the MX of <domain> could not be looked up: <why>',
+    advice: 'Look at the name server (`[outbound] resolver`), and at the domain.',
+  },
+  {
+    status: '4.4.3',
+    text: 'the address of <host> could not be looked up: <why>',
+    advice: 'Look at the name server, and at how the smart host is written.',
+  },
+  {
+    status: '4.4.4',
+    text: '<domain> is an accepted domain, and there is no outbound connector and no smart host for it',
+    advice:
+      'Add an outbound connector to the servers of its organisation, or set `[outbound] smart_host` in `connectors.ini`.',
+  },
+  {
+    status: '4.7.0',
+    text: 'the password is sent under TLS only, and the server has none',
+    advice: 'Switch TLS on at the next hop, or look for a firewall that takes STARTTLS away.',
+  },
+  {
+    status: '4.7.4',
+    text: 'the server does not offer STARTTLS, and mail may go there under TLS only',
+    advice: 'Switch TLS on at the next hop, or look for a firewall that takes STARTTLS away.',
+  },
+  {
+    status: '4.7.4',
+    text: 'STARTTLS was refused: <reply>',
+    advice: 'Look into the log of the next hop.',
+  },
+  {
+    status: '4.7.5',
+    text: 'the certificate of the server does not count: <why>',
+    advice:
+      'Let the next hop renew its certificate, or name its CA in the connector; `connectorctl validate-outbound` says what it shows.',
+  },
+  {
+    status: '4.7.5',
+    text: 'the certificate of the server is for <names>, not for <domain>',
+    advice: 'Mend `tlsDomain` of the connector, or the certificate.',
+  },
+  {
+    status: '4.7.8',
+    text: 'signing in was refused: <reply>',
+    advice: 'Look at `userName` and the content of `passwordFile`.',
   },
 ] as const

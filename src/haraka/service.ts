@@ -30,12 +30,28 @@ export interface Service {
   readonly expiring: ExpiringCertificates
   /** Who says whether a certificate counts; another one after each change of the trusted files. */
   trust(): TrustSets
+  /** The same for the certificates of next hops. */
+  nextHopTrust(): TrustSets
   /** Whether an address is a listed proxy's own. */
   isProxy(address: string): boolean
   close(): Promise<void>
 }
 
 let shared: Service | null = null
+
+let announce: (service: Service) => void = () => undefined
+
+const OPENED = new Promise<Service>((resolve) => {
+  announce = resolve
+})
+
+/**
+ * @returns the service, once it is open. Haraka listens before its plugins have opened anything: whoever comes early
+ *   waits for the greeting instead of hearing 451. Where it cannot be opened, the process ends
+ */
+export function serviceOpened(): Promise<Service> {
+  return OPENED
+}
 
 /**
  * @returns the service of this process
@@ -94,6 +110,7 @@ export async function openService(
     journal,
     expiring: openExpiring(join(instance, 'data', 'expiring'), log.warn),
     trust: () => trust.sets(),
+    nextHopTrust: () => trust.nextHops(),
     isProxy: (address) => haraka.netUtils.is_haproxy_allowed(address),
     close: async () => {
       watch.close()
@@ -102,6 +119,7 @@ export async function openService(
       await directory.close()
     },
   }
+  announce(shared)
   return shared
 }
 

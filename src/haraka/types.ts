@@ -27,8 +27,14 @@ export interface Address extends ParsedAddress {
   format(usePunycode?: boolean): string
 }
 
-export interface MessageStream {
+/** Of MAIL and RCPT: upper-case keyword, and value as given or null. */
+export type EsmtpParameters = Readonly<Record<string, string | null>>
+
+export interface MessageStream extends EventEmitter {
   headers: string[]
+  /** Bytes that were put into it. */
+  readonly bytes_read: number
+  add_line(line: Buffer | string): void
   pipe(destination: NodeJS.WritableStream, options?: Record<string, unknown>): NodeJS.WritableStream
 }
 
@@ -41,7 +47,15 @@ export interface Transaction {
   readonly header: { header_list: string[]; get_all(name: string): readonly string[] }
   readonly message_stream: MessageStream
   readonly found_hb_sep: boolean
+  /** The header as it came so far; each line ends in LF. */
+  readonly header_lines: readonly string[]
+  /** Whether a plugin wants the parts of the body. */
+  readonly parse_body: boolean
+  readonly discard_data: boolean
+  data_bytes: number
   add_data(line: Buffer): void
+  add_header(name: string, value: string): void
+  remove_header(name: string): void
 }
 
 /** A socket that TLS was started on keeps the encrypted side in `cleartext` (STARTTLS). */
@@ -66,6 +80,8 @@ export interface Connection extends Logger {
   readonly notes: Record<string, unknown>
   readonly results: ResultStore
   readonly msg_count: { accept: number; tempfail: number; reject: number }
+  /** What the answer to EHLO lists. */
+  readonly capabilities: string[]
   errors: number
   respond(code: number, message: unknown, then?: () => void): void
   disconnect(): void
@@ -79,11 +95,6 @@ export interface Plugin extends Logger {
   register_hook(hook: string, method: string, priority?: number): void
   haraka_require(module: string): unknown
   [method: string]: unknown
-}
-
-/** One outbound message (outbound/hmail.js). */
-export interface OutboundMessage extends Logger {
-  readonly todo: { readonly domain: string; readonly uuid: string }
 }
 
 /** The class behind `transaction.message_stream`. */
@@ -100,6 +111,7 @@ export interface ConnectionPrototype {
   cmd_mail(this: Connection, line: string): void
   respond(this: Connection, code: number, message: unknown): void
   _process_data(this: Connection): void
+  accumulate_data(this: Connection, line: Buffer): void
   cmd_proxy(this: Connection, line: string): void
   max_data_exceeded_respond(this: Connection, code: number): void
   queue_respond(this: Connection, code: number, message: unknown): void
@@ -112,7 +124,7 @@ export interface ConnectionModule {
     readonly prototype: ConnectionPrototype
     setupClient(this: void, connection: Connection): void
   }
-  readonly cfg: { readonly max: { bytes: number } }
+  readonly cfg: { readonly max: { bytes: number; readonly data_line_length: number } }
 }
 
 export interface ServerModule extends Logger {
@@ -147,14 +159,30 @@ export interface TlsSocketModule {
 
 export interface NetUtilsModule {
   is_haproxy_allowed(ip: string): boolean
+  get_primary_host_name(): string
   readonly config: { get(name: string, ...more: unknown[]): Record<string, unknown> }
 }
 
+/** `plugins.js`, which runs hooks. */
+export interface PluginsModule {
+  readonly registered_hooks: Readonly<Record<string, readonly { readonly plugin: string }[]>>
+  run_hooks(hook: string, subject: object, parameters?: unknown): void
+}
+
+/** `logger.js` */
+export interface LoggerModule extends Logger {
+  readonly LOGDATA: number
+  would_log(level: number): boolean
+  add_log_methods(subject: object): void
+}
+
+/** `outbound/index.js` */
 export interface OutboundModule {
-  process_delivery(this: void): unknown
-  build_todo(todo: unknown, file: EventEmitter, then: () => void): void
-  send_trans_email(transaction: Transaction, done: (code: number, message: unknown) => void): void
-  readonly temp_fail_queue: { shutdown(): void }
+  send_trans_email(transaction: Transaction, done?: (code: number, message: unknown) => void): void
+  init_queue(pid?: string): Promise<unknown>
+  load_pid_queue(pid: string): Promise<unknown>
+  scan_queue_pids(): Promise<readonly string[]>
+  flush_queue(domain?: string): Promise<void>
   readonly net_utils: NetUtilsModule
   get_stats(): string
 }

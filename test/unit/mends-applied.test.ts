@@ -7,7 +7,7 @@ import os, { tmpdir } from 'node:os'
 import { describe, it } from 'node:test'
 import { harakaModules } from '../../src/haraka/mend.ts'
 import { applyMends } from '../../src/haraka/mends.ts'
-import type { Plugin } from '../../src/haraka/types.ts'
+import type { Plugin, Transaction } from '../../src/haraka/types.ts'
 
 const require = createRequire(import.meta.url)
 process.env['HARAKA'] = import.meta.dirname
@@ -65,5 +65,30 @@ describe('Haraka, mended,', () => {
     const exists = t.mock.method(fs, 'existsSync')
     for (let count = 0; count < 100; count += 1) assert.deepEqual(config.get('results.ini'), first)
     assert.equal(exists.mock.callCount(), 0)
+  })
+
+  it('takes mail of a plugin that does not ask what became of it, or fails when it is told', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const rejected: unknown[] = []
+    const note = (reason: unknown) => rejected.push(reason)
+    process.on('unhandledRejection', note)
+    try {
+      const mail = () => createTransaction('MADE', {}) as unknown as Transaction
+      haraka.outbound.send_trans_email(mail())
+      const told = new Promise<number>((resolve) => {
+        haraka.outbound.send_trans_email(mail(), (code) => {
+          resolve(code)
+          throw new Error('the plugin is broken')
+        })
+      })
+      // The queue is not open here: that is heard after a while.
+      for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+      t.mock.timers.tick(10_000)
+      assert.equal(await told, 903)
+      for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+      assert.deepEqual(rejected, [])
+    } finally {
+      process.off('unhandledRejection', note)
+    }
   })
 })
