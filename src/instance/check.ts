@@ -13,6 +13,7 @@ import { printable } from '../text/printable.ts'
 import { formatEndpoint, isLoopback } from './endpoint.ts'
 import type { HarakaConfig } from './haraka-config.ts'
 import { readHarakaConfig } from './haraka-config.ts'
+import { checkLeftOver, OutboundTally } from './check-outbound.ts'
 import { checkProofs } from './check-proof.ts'
 import { DEMO_CA } from './prepare.ts'
 import { readRedisSettings } from './redis-settings.ts'
@@ -78,7 +79,9 @@ export function checkInstance(instance: string): CheckResult {
   checkListeners(haraka, report)
   checkDemonstration({ settings, haraka, organizations: directory.organizations, report })
   checkWidening(settings, haraka, report)
-  checkRoutes(settings, directory.organizations, report)
+  const outbound = new OutboundTally(settings.outbound.smartHost !== null)
+  for (const organization of directory.organizations) outbound.add(organization)
+  problems.push(...checkLeftOver(instance), ...outbound.routes())
   if (store === 'redis') checkBesideRedis(instance, haraka, report)
   else problems.push(...checkProofs(instance, settings.relay, directory.organizations))
   for (const certificate of readExpiring(join(instance, 'data', 'expiring'), Date.now())) {
@@ -250,9 +253,9 @@ function checkPlugins(haraka: HarakaConfig, settings: Settings, report: Report):
   for (const needed of ['tls', 'inbound_connector', 'relay_access', 'outbound_connector']) {
     if (!names.includes(needed)) report('error', file, `${needed} is not listed`, `add the line ${needed}`)
   }
-  const ours = ['tls', 'inbound_connector', 'relay_access'].map((name) => names.indexOf(name))
-  if (ours.every((index) => index !== -1) && ours.some((index, place) => index < (ours[place - 1] ?? -1))) {
-    report('error', file, 'the order is wrong', 'list tls, then inbound_connector, then relay_access')
+  if (ORDERS.some((order) => isOutOfOrder(order, names))) {
+    const mend = 'list tls, then inbound_connector, then relay_access and outbound_connector'
+    report('error', file, 'the order is wrong', mend)
   }
   for (const name of names) {
     if (HARMLESS.has(name)) continue
@@ -279,6 +282,18 @@ function checkPlugins(haraka: HarakaConfig, settings: Settings, report: Report):
       'set it to false unless SMTP AUTH is in use',
     )
   }
+}
+
+/** inbound_connector opens what those after it work with. */
+const ORDERS = [
+  ['tls', 'inbound_connector', 'relay_access'],
+  ['inbound_connector', 'outbound_connector'],
+] as const
+
+/** One that is missing was reported. */
+function isOutOfOrder(order: readonly string[], names: readonly string[]): boolean {
+  const places = order.map((name) => names.indexOf(name)).filter((place) => place !== -1)
+  return places.some((place, index) => place < (places[index - 1] ?? -1))
 }
 
 function checkListeners(haraka: HarakaConfig, report: Report): void {
@@ -380,15 +395,4 @@ function checkWidening({ relay }: Settings, haraka: HarakaConfig, report: Report
       'connectorctl start makes it',
     )
   }
-}
-
-function checkRoutes({ outbound }: Settings, organizations: readonly Organization[], report: Report): void {
-  const domains = organizations.reduce((sum, { acceptedDomains }) => sum + acceptedDomains.length, 0)
-  if (outbound.smartHost !== null || domains === 0) return
-  report(
-    'warning',
-    'config/connectors.ini',
-    'there is no [outbound] smart_host: mail to accepted domains gets 451 4.4.4, as their MX may be this server',
-    'set smart_host to the server that has the mailboxes, or to your provider',
-  )
 }

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { Problem } from '../directory/model.ts'
+import { parseDuration } from '../text/duration.ts'
 import { printable } from '../text/printable.ts'
 import { didYouMean } from '../text/suggest.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -52,6 +53,44 @@ export const count = (fallback: number, least: number, most: number) =>
       })
       return z.NEVER
     })
+
+/** A duration such as `90s`, `15m`, `4h` or `2d`, in milliseconds; `least` and `most` as they are typed. */
+export const duration = (fallback: string, least: string, most: string) =>
+  z
+    .string()
+    .optional()
+    .transform((text, context) => {
+      const value = parseDuration(text === undefined || text === '' ? fallback : text)
+      if (value !== null && isWithin(value, least, most)) return value
+      context.addIssue({
+        code: 'custom',
+        message: `must be a duration from ${least} to ${most}, not "${printable(text ?? '')}"|write e.g. ${fallback}`,
+      })
+      return z.NEVER
+    })
+
+/** Durations, separated by commas; at least one. */
+export const durations = (fallback: string, least: string, most: string) =>
+  z
+    .string()
+    .optional()
+    .transform((text, context) => {
+      const items = (text === undefined || text === '' ? fallback : text)
+        .split(',')
+        .map((item) => item.trim())
+      const values = items.flatMap((item) => parseDuration(item) ?? [])
+      if (values.length === items.length && values.every((value) => isWithin(value, least, most)))
+        return values
+      context.addIssue({
+        code: 'custom',
+        message: `must be durations from ${least} to ${most}, separated by commas, not "${printable(text ?? '')}"|write e.g. ${fallback}`,
+      })
+      return z.NEVER
+    })
+
+function isWithin(value: number, least: string, most: string): boolean {
+  return value >= (parseDuration(least) ?? 0) && value <= (parseDuration(most) ?? 0)
+}
 
 export const endpoint = (defaultPort?: number) =>
   z

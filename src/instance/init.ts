@@ -30,7 +30,6 @@ const FILES = [
   'headers.ini',
   'log.ini',
   'organizations.yaml',
-  'outbound.ini',
   'plugins',
   'redis.ini',
   'smtp.ini',

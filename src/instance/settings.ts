@@ -15,7 +15,18 @@ import type { Endpoint } from './endpoint.ts'
 import { isLoopback } from './endpoint.ts'
 import type { Ini } from './ini.ts'
 import type { ReadIniFile } from './ini-schema.ts'
-import { choices, count, endpoint, flag, iniProblem, list, parseIniFile, readIniFile } from './ini-schema.ts'
+import {
+  choices,
+  count,
+  duration,
+  durations,
+  endpoint,
+  flag,
+  iniProblem,
+  list,
+  parseIniFile,
+  readIniFile,
+} from './ini-schema.ts'
 
 /** Room that the longest reason, an id and CRLF take of the 512 octets of a reply line (RFC 5321 4.5.3.1.5). */
 const SUFFIX_LENGTH = ' []'.length + Math.max(...REASONS.map(({ code }) => code.length)) + 1 + 50
@@ -31,6 +42,21 @@ const line = (fallback: string) =>
       context.addIssue({
         code: 'custom',
         message: 'holds characters that an SMTP reply cannot carry|use ASCII letters, digits and punctuation',
+      })
+      return z.NEVER
+    })
+
+const nameServer = () =>
+  z
+    .string()
+    .optional()
+    .transform((text, context) => {
+      if (text === undefined || text === '') return null
+      const server = parseNameServer(text)
+      if (server !== null) return server
+      context.addIssue({
+        code: 'custom',
+        message: `"${printable(text)}" is no address of a name server|write e.g. 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:53`,
       })
       return z.NEVER
     })
@@ -93,26 +119,31 @@ const SCHEMA = z.object({
       }),
   }),
   domains: z.object({
-    resolver: z
-      .string()
-      .optional()
-      .transform((text, context) => {
-        if (text === undefined || text === '') return null
-        const server = parseNameServer(text)
-        if (server !== null) return server
-        context.addIssue({
-          code: 'custom',
-          message: `"${printable(text)}" is no address of a name server|write e.g. 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:53`,
-        })
-        return z.NEVER
-      }),
+    resolver: nameServer(),
   }),
   replies: z.object({
     tenant_attribution: line('TenantAttribution; Relay Access Denied'),
     attr36: line('Relay Access Denied ATTR36. For more details please refer to:'),
     help_url: line('https://support.microsoft.com/kb/3169958'),
   }),
-  outbound: z.object({ smart_host: endpoint(25) }),
+  outbound: z.object({
+    smart_host: endpoint(25),
+    ca: list().transform((named) => (named.length === 0 ? ['system'] : named)),
+    resolver: nameServer(),
+    max_connections: count(200, 1, 10_000),
+    max_connections_per_destination: count(20, 1, 1_000),
+    messages_per_connection: count(100, 1, 100_000),
+    idle: duration('5s', '0s', '5m'),
+    connect_timeout: duration('30s', '1s', '5m'),
+    reply_timeout: duration('5m', '1s', '1h'),
+  }),
+  queue: z.object({
+    retry_intervals: durations('1m, 2m, 5m, 10m, 15m, 30m, 1h', '1s', '1d'),
+    lifetime: duration('2d', '1m', '30d'),
+    report_lifetime: duration('1d', '1m', '30d'),
+    delay_warning: duration('4h', '0s', '30d'),
+    buffer_bytes: count(67_108_864, 0, 10_000_000_000),
+  }),
   message: z.object({ max_received: count(50, 1, 500) }),
   connection: z.object({ lookup_rdns: flag(false) }),
   journal: z.object({
@@ -142,7 +173,31 @@ export interface Settings {
   /** Whom `domain verify` believes about records in the DNS; null for the authoritative servers. */
   readonly domains: { readonly resolver: NameServer | null }
   readonly replies: { readonly tenantAttribution: string; readonly attr36: string; readonly helpUrl: string }
-  readonly outbound: { readonly smartHost: Endpoint | null }
+  readonly outbound: {
+    readonly smartHost: Endpoint | null
+    /** Whom the certificates of next hops must lead to: `system` or PEM files under config/. */
+    readonly ca: readonly string[]
+    /** Where next hops are looked up; null for the machine's own name servers. */
+    readonly resolver: NameServer | null
+    /** Of one process. */
+    readonly maxConnections: number
+    readonly maxConnectionsPerDestination: number
+    readonly messagesPerConnection: number
+    /** Milliseconds, as all that follow. */
+    readonly idle: number
+    readonly connectTimeout: number
+    readonly replyTimeout: number
+  }
+  readonly queue: {
+    /** The last one repeats. */
+    readonly retryIntervals: readonly number[]
+    readonly lifetime: number
+    readonly reportLifetime: number
+    /** 0 for none. */
+    readonly delayWarning: number
+    /** Of content that is kept in memory until it was tried once, in one process. */
+    readonly bufferBytes: number
+  }
   readonly message: { readonly maxReceived: number }
   readonly connection: { readonly lookupRdns: boolean }
   readonly journal: { readonly maxBytes: number; readonly maxDays: number }
@@ -227,7 +282,24 @@ function toSettings(data: z.infer<typeof SCHEMA>): Settings {
       attr36: data.replies.attr36,
       helpUrl: data.replies.help_url,
     },
-    outbound: { smartHost: data.outbound.smart_host },
+    outbound: {
+      smartHost: data.outbound.smart_host,
+      ca: data.outbound.ca,
+      resolver: data.outbound.resolver,
+      maxConnections: data.outbound.max_connections,
+      maxConnectionsPerDestination: data.outbound.max_connections_per_destination,
+      messagesPerConnection: data.outbound.messages_per_connection,
+      idle: data.outbound.idle,
+      connectTimeout: data.outbound.connect_timeout,
+      replyTimeout: data.outbound.reply_timeout,
+    },
+    queue: {
+      retryIntervals: data.queue.retry_intervals,
+      lifetime: data.queue.lifetime,
+      reportLifetime: data.queue.report_lifetime,
+      delayWarning: data.queue.delay_warning,
+      bufferBytes: data.queue.buffer_bytes,
+    },
     message: { maxReceived: data.message.max_received },
     connection: { lookupRdns: data.connection.lookup_rdns },
     journal: { maxBytes: data.journal.max_bytes, maxDays: data.journal.max_days },

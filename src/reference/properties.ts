@@ -8,6 +8,7 @@ import {
   IDLE_DOMAIN_TEXTS,
   ORGANIZATION_TEXTS,
 } from '../directory/properties.ts'
+import { IDLE_OUTBOUND_TEXTS, OUTBOUND_TEXTS } from '../directory/properties-outbound.ts'
 import { code, page, table } from './markdown.ts'
 
 /** @returns the page */
@@ -26,6 +27,11 @@ export function propertiesPage(): string {
     properties(CONNECTOR_TEXTS),
     '### Inbound connector: without effect',
     idle(IDLE_CONNECTOR_TEXTS),
+    '## Outbound connector',
+    'Named for `New-OutboundConnector`, `Set-OutboundConnector` and `Get-OutboundConnector`. It needs `recipientDomains`, `allAcceptedDomains` or `routeAllMessagesViaOnPremises`: else it takes no mail. [How they are meant](../outbound-connectors.md#which-one-takes-the-mail), and which of several takes a message.',
+    properties(OUTBOUND_TEXTS),
+    '### Outbound connector: without effect',
+    idle(IDLE_OUTBOUND_TEXTS),
   ])
 }
 

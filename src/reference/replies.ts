@@ -30,10 +30,10 @@ export function repliesPage(): string {
       ]),
     ),
     '## What a queued message waits for',
-    'Said in the log; a message that waited too long is returned with a delivery status notification.',
+    'Beside the answers of other servers. Said by `connectorctl queue list` and in the journal; a message that waited too long is returned with a delivery status notification.',
     table(
-      ['Text', 'What to do'],
-      DELAYS.map(({ text, advice }) => [code(text), plainText(advice)]),
+      ['Status', 'Text', 'What to do'],
+      DELAYS.map(({ status, text, advice }) => [status, code(text), plainText(advice)]),
     ),
   ])
 }

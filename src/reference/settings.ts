@@ -15,7 +15,7 @@ const OURS: readonly (readonly [file: string, reader: Reader])[] = [
 ]
 
 /** Haraka's, shipped with values for a smarthost. */
-const HARAKAS = ['smtp.ini', 'tls.ini', 'connection.ini', 'outbound.ini', 'log.ini', 'headers.ini']
+const HARAKAS = ['smtp.ini', 'tls.ini', 'connection.ini', 'log.ini', 'headers.ini']
 
 /** @returns the page */
 export function settingsPage(): string {

@@ -320,6 +320,12 @@ describe('check', () => {
       /the order is wrong/,
     ],
     [
+      'the way out before what opens the directory',
+      (config) =>
+        writeFile(join(config, 'plugins'), 'tls\noutbound_connector\ninbound_connector\nrelay_access\n'),
+      /the order is wrong \(list tls, then inbound_connector, then relay_access and outbound_connector\)/,
+    ],
+    [
       'no client certificates',
       (config) => writeFile(join(config, 'tls.ini'), 'requestCert=false\n'),
       /requestCert is false/,

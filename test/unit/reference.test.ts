@@ -22,6 +22,7 @@ import {
   IDLE_DOMAIN_TEXTS,
   ORGANIZATION_TEXTS,
 } from '../../src/directory/properties.ts'
+import { IDLE_OUTBOUND_TEXTS, OUTBOUND_TEXTS } from '../../src/directory/properties-outbound.ts'
 import { parseOrganizations } from '../../src/directory/schema.ts'
 import { DELAYS, REPLIES } from '../../src/haraka/replies.ts'
 import { REASONS } from '../../src/policy/reasons.ts'
@@ -44,6 +45,10 @@ function connectorctl(): Promise<Command> {
 }
 
 const COMMANDS = commandsOf(await connectorctl())
+
+function headingsOf(text: string): Set<string> {
+  return new Set([...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => anchorOf(heading)))
+}
 
 describe('the reference', () => {
   it('is current: node bin/reference.js writes it anew', () => {
@@ -79,14 +84,13 @@ describe('the reference', () => {
 
   it('has links that lead somewhere, also inside a page', () => {
     const pages = referencePages()
-    const anchors = new Map(
-      [...pages].map(([name, text]) => [
-        name,
-        new Set([...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => anchorOf(heading))),
-      ]),
-    )
+    const anchors = new Map([...pages].map(([name, text]) => [name, headingsOf(text)]))
     for (const [name, text] of pages) {
       for (const [, file = '', anchor] of text.matchAll(/\]\(([\w./-]+)(?:#([^)]*))?\)/g)) {
+        if (file.startsWith('../') && !anchors.has(file)) {
+          const other = readFileSync(join(ROOT, 'docs', 'reference', file), 'utf8')
+          anchors.set(file, headingsOf(other))
+        }
         assert.ok(anchors.has(file), `${name}: ${file}`)
         if (anchor !== undefined) assert.ok(anchors.get(file)?.has(anchor), `${name}: ${file}#${anchor}`)
       }
@@ -170,11 +174,13 @@ describe('the page of properties', () => {
         organization: `organizations: [{ name: x, ${key}: }]`,
         domain: `organizations: [{ name: x, acceptedDomains: [{ ${key}: }] }]`,
         connector: `organizations: [{ name: x, inboundConnectors: [{ ${key}: }] }]`,
+        outbound: `organizations: [{ name: x, outboundConnectors: [{ ${key}: }] }]`,
       })[where] ?? ''
     const lists = {
       organization: [ORGANIZATION_TEXTS],
       domain: [DOMAIN_TEXTS, IDLE_DOMAIN_TEXTS],
       connector: [CONNECTOR_TEXTS, IDLE_CONNECTOR_TEXTS],
+      outbound: [OUTBOUND_TEXTS, IDLE_OUTBOUND_TEXTS],
     }
     for (const [where, texts] of Object.entries(lists)) {
       assert.match(problems(inside(where, 'nonsense')), /unknown key "nonsense"/)
@@ -236,7 +242,17 @@ describe('the list of SMTP replies', () => {
   })
 
   it('has what deliveries are put off with', () => {
-    for (const { text } of DELAYS) assert.ok(source.includes(text.replace('<domain>', '${name}')), text)
+    const delivery = [
+      join(ROOT, 'src', 'instance', 'outbound-identity.ts'),
+      ...readdirSync(join(ROOT, 'src', 'outbound'), { recursive: true, encoding: 'utf8' })
+        .filter((name) => name.endsWith('.ts'))
+        .map((name) => join(ROOT, 'src', 'outbound', name)),
+    ]
+    const code = delivery.map((path) => readFileSync(path, 'utf8')).join('\n')
+    for (const { status, text } of DELAYS) {
+      assert.ok(code.includes(`'${status}'`), status)
+      for (const part of text.split(/<\w+>/)) assert.ok(code.includes(part), text)
+    }
   })
 })
 
