@@ -23,6 +23,16 @@ const COMMANDS: readonly (readonly [name: string, load: () => Promise<Register>]
     'inbound-connector',
     async () => (await import('./commands/inbound-connector.ts')).registerInboundConnector,
   ],
+  [
+    'outbound-connector',
+    async () => (await import('./commands/outbound-connector.ts')).registerOutboundConnector,
+  ],
+  [
+    'validate-outbound',
+    async () => (await import('./commands/validate-outbound.ts')).registerValidateOutbound,
+  ],
+  ['queue', async () => (await import('./commands/queue.ts')).registerQueue],
+  ['trace', async () => (await import('./commands/trace.ts')).registerTrace],
   ['import', async () => (await import('./commands/import.ts')).registerImport],
   ['client-setup', async () => (await import('./commands/client-setup.ts')).registerClientSetup],
   ['doctor', async () => (await import('./commands/doctor.ts')).registerDoctor],

@@ -1,25 +1,10 @@
-/** Times and durations as they are typed. */
+/** Times as they are typed. */
 
+import { parseDuration } from '../text/duration.ts'
 import { printable } from '../text/printable.ts'
 import { UsageError } from './errors.ts'
 
-const UNITS: ReadonlyMap<string, number> = new Map([
-  ['s', 1_000],
-  ['m', 60_000],
-  ['h', 3_600_000],
-  ['d', 86_400_000],
-])
-
 const TIME = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?$/
-
-/**
- * @param text e.g. `90s`, `15m`, `1h`, `7d`
- * @returns milliseconds; null when it is no duration
- */
-export function parseDuration(text: string): number | null {
-  const [, amount, unit = ''] = /^(\d{1,9})([smhd])$/.exec(text) ?? []
-  return amount === undefined ? null : Number(amount) * (UNITS.get(unit) ?? Number.NaN)
-}
 
 /**
  * @param text what --since says: how long ago, or a day or time with its zone

@@ -110,6 +110,7 @@ describe('explain', () => {
         'reply',
         'organization',
         'connector',
+        'route',
         'steps',
         'remedies',
       ])

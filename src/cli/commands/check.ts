@@ -3,12 +3,14 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { Directory } from '../../directory/directory.ts'
+import { describeCounts } from '../../directory/directory.ts'
 import type { Problem } from '../../directory/model.ts'
 import { formatProblem } from '../../directory/model.ts'
 import { checkInstance } from '../../instance/check.ts'
 import type { CliContext } from '../context.ts'
 import { CommandFailed } from '../errors.ts'
 import { checkBridges, checkRedis } from '../../instance/check-directory.ts'
+import { OutboundTally } from '../../instance/check-outbound.ts'
 import { REDIS_FILE } from '../../instance/redis-settings.ts'
 import type { Settings } from '../../instance/settings.ts'
 import { redisSettingsOf } from '../../instance/store.ts'
@@ -39,10 +41,13 @@ export function registerCheck(program: Command, context: CliContext): void {
 
 async function check(instance: string, json: boolean, { stdout }: CliContext): Promise<void> {
   requireInstance(instance)
-  const { problems: found, settings } = checkInstance(instance)
+  const { problems: found, organizations, settings } = checkInstance(instance)
   const problems = [...found]
   const count = (severity: string): number =>
     problems.filter((problem) => problem.severity === severity).length
+  const outbound = new OutboundTally(true)
+  for (const organization of organizations) outbound.add(organization)
+  problems.push(...(await outbound.files(instance)))
   const asked = count('error') > 0 ? null : await ask(instance, settings)
   problems.push(...(asked?.problems ?? []))
   if (json) stdout.write(`${JSON.stringify(problems)}\n`)
@@ -62,13 +67,9 @@ async function ask(instance: string, settings: Settings): Promise<{ problems: Pr
     return await withDirectory(instance, settings, async (directory) => {
       problems.push(...(await checkBridges(directory)))
       if (settings.directory.store === 'redis') {
-        const { checkProofsInRedis } = await import('../../instance/check-proof-redis.ts')
-        const counts = directory.summary()
-        problems.push(
-          ...(await checkProofsInRedis(redisSettingsOf(instance), termsNow(settings.relay), counts)),
-        )
+        problems.push(...(await lookThroughRedis(instance, settings, directory)))
       }
-      return { problems, what: describe(directory) }
+      return { problems, what: describeCounts(directory.summary()) }
     })
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error
@@ -81,7 +82,16 @@ async function ask(instance: string, settings: Settings): Promise<{ problems: Pr
   }
 }
 
-function describe(directory: Directory): string {
-  const { organizations, acceptedDomains, inboundConnectors } = directory.summary()
-  return `${organizations} organisations, ${acceptedDomains} accepted domains, ${inboundConnectors} inbound connectors`
+async function lookThroughRedis(
+  instance: string,
+  { outbound, relay }: Settings,
+  directory: Directory,
+): Promise<Problem[]> {
+  const { checkProofsInRedis } = await import('../../instance/check-proof-redis.ts')
+  const { checkOutboundInRedis } = await import('../../instance/check-outbound-redis.ts')
+  const [redis, counts] = [redisSettingsOf(instance), directory.summary()]
+  return [
+    ...(await checkProofsInRedis(redis, termsNow(relay), counts)),
+    ...(await checkOutboundInRedis(instance, redis, outbound.smartHost !== null, counts)),
+  ]
 }

@@ -7,7 +7,8 @@ import { zshScript } from '../completion/zsh.ts'
 import type { CliContext } from '../context.ts'
 
 const EXAMPLES = `
-Names of organisations, domains and connectors are those of the instance in this folder, or in --instance.
+Names of organisations, domains and connectors, and of messages that wait, are those of the instance in this folder, or in
+--instance.
 
 Examples:
   source <(connectorctl completion bash)

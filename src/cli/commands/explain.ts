@@ -9,10 +9,14 @@ import { OrganizationsSource, SourceError } from '../../directory/organizations-
 import { readProposal } from '../../impact/proposal.ts'
 import { overlaid } from '../../impact/proposed-directory.ts'
 import type { Settings } from '../../instance/settings.ts'
+import { isUnknown } from '../../policy/attribute.ts'
 import { formatReply, replyFor } from '../../policy/replies.ts'
+import { wouldLeadBack } from '../../outbound/delivery/leads-back.ts'
+import { openResolver } from '../../outbound/delivery/resolve.ts'
+import { describeRoute, explainRoute } from '../../policy/route.ts'
 import type { Remedy } from '../../relaying/remedies.ts'
 import { likelyOrganizations, remediesFor } from '../../relaying/remedies.ts'
-import type { Simulation } from '../../relaying/simulate.ts'
+import type { Simulation, SimulationOptions } from '../../relaying/simulate.ts'
 import { simulate } from '../../relaying/simulate.ts'
 import { messageOf } from '../../text/message-of.ts'
 import type { CliContext } from '../context.ts'
@@ -86,12 +90,15 @@ async function explain(options: ExplainOptions, { stderr, stdout }: CliContext):
   const settings = settingsOf(instance)
   const told = await withDirectory(instance, settings, async (directory) => {
     const proposed = options.diff === undefined ? null : await proposedIn(options.diff, directory, stderr)
+    const resolver = openResolver(() => settings.outbound.resolver)
+    const leadsBack: SimulationOptions['leadsBack'] = (route, address) =>
+      wouldLeadBack(route, address, resolver)
     const all: Told[] = []
     for (const one of asked) {
-      const simulation = await simulate(directory, settings, one.message)
+      const simulation = await simulate(directory, settings, one.message, { leadsBack })
       const reply = replyTo(simulation, settings)
       const remedies = await remediesOf(instance, settings, directory, one, simulation)
-      const other = proposed === null ? null : await simulate(proposed, settings, one.message)
+      const other = proposed === null ? null : await simulate(proposed, settings, one.message, { leadsBack })
       const diff = other === null ? null : { simulation: other, reply: replyTo(other, settings) }
       const named = options.instance === INSTANCE_OPTION[2] ? null : options.instance
       all.push({ asked: one, simulation, reply, remedies, diff, instance: named })
@@ -189,5 +196,16 @@ function decisionAsJson({ reply, simulation }: Pick<Told, 'reply' | 'simulation'
   const { decision, steps } = simulation
   const { connector, organization, outcome, reason, wouldBe } = decision
   const reported = wouldBe === null ? {} : { wouldBe }
-  return { outcome, reason, reply, organization, connector, steps, ...reported }
+  const route = routeAsJson(simulation)
+  return { outcome, reason, reply, organization, connector, route, steps, ...reported }
+}
+
+/** null where it plays no part: the mail is not accepted. */
+function routeAsJson({ route, routeFacts }: Simulation): object | null {
+  if (route === null || routeFacts === null) return null
+  const steps = explainRoute(routeFacts)
+  if (isUnknown(route)) return { via: 'unknown', why: route.why, steps }
+  const { name = null, organization = null } = route.via === 'connector' ? route.connector : {}
+  const to = describeRoute(route, routeFacts.domain)
+  return { via: route.via, organization, connector: name, to, steps }
 }

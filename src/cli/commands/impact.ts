@@ -20,7 +20,7 @@ import { requireInstance, settingsOf, withDirectory } from '../instance.ts'
 import { journalFolder } from '../journals.ts'
 import { collected, INSTANCE_OPTION } from '../options.ts'
 import { Progress } from '../terminal.ts'
-import { parseDuration } from '../times.ts'
+import { parseDuration } from '../../text/duration.ts'
 
 interface Flags {
   readonly instance: string

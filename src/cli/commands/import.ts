@@ -52,7 +52,9 @@ export function registerImport(program: Command, context: CliContext): void {
     .command('import')
     .description('bring an organisation over from elsewhere')
     .command('exchange-online')
-    .description('take over what Get-InboundConnector and Get-AcceptedDomain print; shows the plan first')
+    .description(
+      'take over what Get-InboundConnector, Get-AcceptedDomain and Get-OutboundConnector print; shows the plan first',
+    )
     .argument('<file...>', 'exports: JSON of ConvertTo-Json, or CSV')
     .requiredOption('--organization <name>', 'whose it is; made when there is none of that name')
     .option('--dry-run', 'show the plan and change nothing')

@@ -42,7 +42,10 @@ export function registerInit(program: Command, context: CliContext): void {
     .argument('<dir>', 'a new or empty folder')
     .option('--smtp <host:port>', 'where to listen, with STARTTLS', '127.0.0.1:2525')
     .option('--smtps <host:port>', 'where to listen with implicit TLS (none when not given)')
-    .option('--smart-host <host:port>', 'where all outgoing mail goes (by MX when not given)')
+    .option(
+      '--smart-host <host:port>',
+      'where mail goes that no outbound connector takes (by MX when not given)',
+    )
     .option('--workers <n>', 'worker processes (one process for everything when not given)')
     .option(
       '--hostname <name>',

@@ -1,11 +1,20 @@
-/** What may stand in a place of the command line: a file, one of a few words, the name of something in the directory. */
+/** What may stand in a place of the command line: a file, one of a few words, the name of something in the directory or the queue. */
 
 import type { Argument, Option } from 'commander'
 import type { Purpose } from '../../certificate/verifier.ts'
-import type { ConnectorType, DomainType, Outcome } from '../../policy/types.ts'
+import { EVENTS } from '../../journal/record.ts'
+import type { ConnectorType, DomainType, Outcome, TlsSettings } from '../../policy/types.ts'
+import type { GroupBy } from '../queue/groups.ts'
 
-/** What the directory is asked for. */
-export const LOOKED_UP = ['organization', 'domain', 'connector'] as const
+/** What the directory is asked for, and the queue. */
+export const LOOKED_UP = [
+  'organization',
+  'domain',
+  'connector',
+  'outbound-connector',
+  'message',
+  'destination',
+] as const
 
 export type LookedUp = (typeof LOOKED_UP)[number]
 
@@ -17,21 +26,26 @@ export type Expected =
 /** Words of options that check their value themselves. */
 const WORDS = new Map<string, readonly string[]>([
   ['--outcome', ['relay', 'deliver', 'deny', 'defer'] satisfies Outcome[]],
+  ['--by', ['destination', 'organization', 'sender'] satisfies GroupBy[]],
+  ['--event', EVENTS],
   ['--accept-eku', ['clientAuth', 'serverAuth'] satisfies Purpose[]],
   ['--connector-type', ['OnPremises', 'Partner'] satisfies ConnectorType[]],
+  ['--tls-settings', ['EncryptionOnly', 'CertificateValidation', 'DomainValidation'] satisfies TlsSettings[]],
   ['--domain-type', ['Authoritative', 'InternalRelay'] satisfies DomainType[]],
 ])
 
 const FILES = new Set(['file', 'files', 'state', 'export', 'yaml'])
 const FOLDERS = new Set(['dir', 'folder'])
 
-/** Options that name something in the directory, whatever stands for their value in the help. */
+/** Options that name something in the directory or the queue, whatever stands for their value in the help. */
 const OPTIONS = new Map<string, LookedUp>([
   ['--organization', 'organization'],
   ['--domain', 'domain'],
   ['--domain-name', 'domain'],
   ['--connector', 'connector'],
   ['--inbound-connector', 'connector'],
+  ['--outbound-connector', 'outbound-connector'],
+  ['--destination', 'destination'],
 ])
 
 /** Commands whose arguments name what they are called for. */
@@ -39,6 +53,10 @@ const COMMANDS = new Map<string, LookedUp>([
   ['organization', 'organization'],
   ['domain', 'domain'],
   ['inbound-connector', 'connector'],
+  ['outbound-connector', 'outbound-connector'],
+  ['validate-outbound', 'outbound-connector'],
+  ['queue', 'message'],
+  ['trace', 'message'],
 ])
 
 /** What is added, or is a new name, is not there yet. */

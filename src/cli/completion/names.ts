@@ -1,4 +1,4 @@
-/** The names in an instance's directory that a word may become. */
+/** The names in an instance's directory, and in its queue, that a word may become. */
 
 import type { DirectoryEditor } from '../../directory/editor.ts'
 import type { Organization } from '../../directory/model.ts'
@@ -8,6 +8,9 @@ import type { LookedUp } from './expected.ts'
 
 /** More than anybody reads; whoever has more types another letter. */
 const MOST_NAMES = 500
+
+/** A process that hangs, or has very much, is not waited for: the shell stands still meanwhile. */
+const PATIENCE_MILLISECONDS = 1500
 
 export interface Asked {
   readonly of: LookedUp
@@ -20,10 +23,14 @@ export interface Asked {
 /**
  * @param asked what is asked for
  * @param found names are added here as they are found, so that some are known when time is up
- * @returns when there are no more; it rejects when there is no such instance or its directory cannot be asked
+ * @returns when there are no more; it rejects when there is no such instance or it cannot be asked
  */
 export async function findNames({ of, words, beginning }: Asked, found: Set<string>): Promise<void> {
   const instance = fromHome(valueOf(words, '--instance') ?? '.')
+  if (of === 'message' || of === 'destination') {
+    await findQueued(instance, of, beginning, found)
+    return
+  }
   const organization = of === 'organization' ? undefined : valueOf(words, '--organization')
   const begins = nameKey(beginning)
   await withEditor(instance, 'completion', async ({ editor }) => {
@@ -32,6 +39,25 @@ export async function findNames({ of, words, beginning }: Asked, found: Set<stri
       if (found.size >= MOST_NAMES) return
     }
   })
+}
+
+async function findQueued(
+  instance: string,
+  of: 'message' | 'destination',
+  beginning: string,
+  found: Set<string>,
+): Promise<void> {
+  // Whoever completes a name of the directory does not wait for what only the queue needs.
+  const { openQueueOf } = await import('../queue/controls.ts')
+  const begins = beginning.toLowerCase()
+  const until = Date.now() + PATIENCE_MILLISECONDS
+  const { controls } = openQueueOf(instance, PATIENCE_MILLISECONDS)
+  for await (const { envelope, state } of controls.list({})) {
+    const waiting = envelope.recipients.filter((_, index) => state.recipients[index]?.status === 'waiting')
+    const names = of === 'message' ? [envelope.id] : waiting.map(({ domain }) => domain)
+    for (const name of names) if (name.toLowerCase().startsWith(begins)) found.add(name)
+    if (found.size >= MOST_NAMES || Date.now() > until) return
+  }
 }
 
 async function* organizationsOf(
@@ -45,7 +71,8 @@ async function* organizationsOf(
   }
 }
 
-function namesIn({ name, acceptedDomains, inboundConnectors }: Organization, of: LookedUp): string[] {
+function namesIn(organization: Organization, of: Exclude<LookedUp, 'message' | 'destination'>): string[] {
+  const { name, acceptedDomains, inboundConnectors, outboundConnectors } = organization
   switch (of) {
     case 'organization':
       return [name]
@@ -53,6 +80,8 @@ function namesIn({ name, acceptedDomains, inboundConnectors }: Organization, of:
       return acceptedDomains.map(({ domainName }) => domainName)
     case 'connector':
       return inboundConnectors.map((connector) => connector.name)
+    case 'outbound-connector':
+      return outboundConnectors.map((connector) => connector.name)
   }
 }
 

@@ -3,7 +3,9 @@
 import type { JournalRecord } from '../../journal/record.ts'
 import type { Decision } from '../../policy/decide.ts'
 import { differencesFromMicrosoft } from '../../policy/describe.ts'
+import { isUnknown } from '../../policy/attribute.ts'
 import { explainReason } from '../../policy/reasons.ts'
+import { describeRoute, explainRoute } from '../../policy/route.ts'
 import type { Step } from '../../policy/types.ts'
 import { shellWord } from '../../client-setup/quoting.ts'
 import type { Remedy } from '../../relaying/remedies.ts'
@@ -55,6 +57,7 @@ export function story({ asked, diff, instance, remedies, reply, simulation }: To
     `Connector:    ${decision.connector ?? 'none'}`,
     `Reason:       ${decision.reason}: ${sentence}`,
     `Reply:        ${reply}`,
+    ...routeLines(simulation),
     ...(advice === '' ? [] : [`To change it: ${advice}`]),
     ...remedyLines(remedies, instance),
     ...diffLines(simulation, diff),
@@ -63,6 +66,16 @@ export function story({ asked, diff, instance, remedies, reply, simulation }: To
     ),
     '',
   ].join('\n')
+}
+
+/** Where it goes, and what was passed over; also of mail that has nowhere to go. */
+function routeLines({ route, routeFacts }: Simulation): string[] {
+  if (route === null || routeFacts === null) return []
+  const to = isUnknown(route) ? `nobody knows: ${route.why}` : describeRoute(route, routeFacts.domain)
+  return [
+    `Would go to:  ${printable(to, 500)}`,
+    ...explainRoute(routeFacts).map((step) => `  ${lineOf(step)}`),
+  ]
 }
 
 function recordedLines({ recorded }: Asked, decision: Decision): string[] {
@@ -91,8 +104,9 @@ function sinceThen({ outcome, peer, reason }: JournalRecord, decision: Decision)
 }
 
 /** What the proposal changes: the outcome, and each step that reads otherwise. */
-function diffLines({ decision, steps }: Simulation, diff: Told['diff']): string[] {
+function diffLines(simulation: Simulation, diff: Told['diff']): string[] {
   if (diff === null) return []
+  const { decision, steps } = simulation
   const { decision: then, steps: stepsThen } = diff.simulation
   const same = then.outcome === decision.outcome && then.reason === decision.reason
   const [now, later] = [linesOf(steps), linesOf(stepsThen)]
@@ -101,8 +115,15 @@ function diffLines({ decision, steps }: Simulation, diff: Told['diff']): string[
     `Under the proposed directory it would be ${same ? 'the same: ' : ''}${VERBS[then.outcome]} (${then.reason}).`,
     ...now.filter((line) => !later.includes(line)).map((line) => `  now:  ${line}`),
     ...later.filter((line) => !now.includes(line)).map((line) => `  then: ${line}`),
+    ...routeDiffLines(simulation, diff.simulation),
     ...(same ? [] : [`  reply then: ${diff.reply}`]),
   ]
+}
+
+function routeDiffLines(now: Simulation, then: Simulation): string[] {
+  const [before, after] = [routeLines(now)[0], routeLines(then)[0]]
+  if (before === after || after === undefined) return []
+  return [`  ${after.replace('Would go to: ', 'would go then to:')}`]
 }
 
 function linesOf(steps: readonly Step[]): string[] {

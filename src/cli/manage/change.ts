@@ -27,7 +27,9 @@ export interface Change {
 }
 
 /** Records of an organisation. */
-export type Touched = Pick<Organization, 'acceptedDomains' | 'inboundConnectors'>
+export interface Touched extends Pick<Organization, 'acceptedDomains' | 'inboundConnectors'> {
+  readonly outboundConnectors?: Organization['outboundConnectors']
+}
 
 export interface Prepared {
   readonly before: Organization | null
@@ -76,23 +78,31 @@ function prepared(open: OpenEditor, change: Change, stored: StoredOrganization |
  * @returns what the schema says of these
  */
 export function warningsAbout(open: OpenEditor, organization: Organization, touched: Touched): string[] {
-  const { acceptedDomains, inboundConnectors } = touched
+  const { acceptedDomains, inboundConnectors, outboundConnectors = [] } = touched
   const needed = new Set(
-    inboundConnectors.flatMap(({ tlsSenderCertificateName: name }) =>
-      name === null ? [] : [withoutWildcard(name), ...ancestorsOf(withoutWildcard(name))],
-    ),
+    [
+      ...inboundConnectors.map(({ tlsSenderCertificateName: name }) => withoutWildcard(name ?? '')),
+      ...outboundConnectors.flatMap(({ recipientDomains }) => recipientDomains),
+    ].flatMap((name) => [name, ...ancestorsOf(name)]),
   )
   const around = organization.acceptedDomains.filter(
     (domain) => needed.has(domain.domainName) && !acceptedDomains.includes(domain),
   )
-  const said = (records: Touched): string[] =>
-    texts(
-      validate(open, organizationAsWritten({ name: organization.name, comment: null, ...records })).warnings,
-    )
-  const foreign = new Set(said({ acceptedDomains: around, inboundConnectors: [] }))
-  return said({ acceptedDomains: [...around, ...acceptedDomains], inboundConnectors }).filter(
-    (text) => !foreign.has(text),
-  )
+  // Two may be for the same recipients.
+  const beside =
+    outboundConnectors.length === 0
+      ? []
+      : organization.outboundConnectors.filter((connector) => !outboundConnectors.includes(connector))
+  const itself = { name: organization.name, comment: null }
+  const said = (records: Omit<Organization, 'name' | 'comment'>): string[] =>
+    texts(validate(open, organizationAsWritten({ ...itself, ...records })).warnings)
+  const others = said({ acceptedDomains: around, inboundConnectors: [], outboundConnectors: beside })
+  const foreign = new Set(others)
+  return said({
+    acceptedDomains: [...around, ...acceptedDomains],
+    inboundConnectors,
+    outboundConnectors: [...beside, ...outboundConnectors],
+  }).filter((text) => !foreign.has(text))
 }
 
 function validate({ instance }: OpenEditor, written: Written): ReturnType<typeof validateWritten> {

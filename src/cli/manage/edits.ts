@@ -6,8 +6,9 @@ import {
   domainAsWritten,
   itselfAsWritten,
   organizationAsWritten,
+  outboundConnectorAsWritten,
 } from '../../directory/as-written.ts'
-import type { ConfiguredConnector, Organization } from '../../directory/model.ts'
+import type { ConfiguredConnector, ConfiguredOutboundConnector, Organization } from '../../directory/model.ts'
 import type { AcceptedDomain } from '../../policy/types.ts'
 import { printable } from '../../text/printable.ts'
 import { CommandFailed } from '../errors.ts'
@@ -16,7 +17,7 @@ import { flagOf } from './flags.ts'
 
 /**
  * @param organization an organisation
- * @param before one of its connectors, null for a new one
+ * @param before one of its inbound connectors, null for a new one
  * @param written the connector as it shall be, null to take it away
  * @returns the organisation with it, in the same place
  */
@@ -28,6 +29,25 @@ export function withConnector(
   const { inboundConnectors } = organization
   const records = replaced(inboundConnectors, before, written, (record) => connectorAsWritten(record))
   return { ...organizationAsWritten(organization), inboundConnectors: records }
+}
+
+/**
+ * @param organization an organisation
+ * @param before one of its outbound connectors, null for a new one
+ * @param written the connector as it shall be, null to take it away
+ * @returns the organisation with it, in the same place
+ */
+export function withOutboundConnector(
+  organization: Organization,
+  before: ConfiguredOutboundConnector | null,
+  written: Written | null,
+): Written {
+  const { outboundConnectors } = organization
+  const records = replaced(outboundConnectors, before, written, (record) =>
+    outboundConnectorAsWritten(record),
+  )
+  const { outboundConnectors: _before, ...rest } = organizationAsWritten(organization)
+  return { ...rest, ...(records.length === 0 ? {} : { outboundConnectors: records }) }
 }
 
 /**
@@ -62,8 +82,9 @@ function replaced<T>(
  * @returns it with them
  */
 export function withItself(organization: Organization, given: Given): Written {
-  const { acceptedDomains, inboundConnectors } = organizationAsWritten(organization)
-  return { ...patched(itselfAsWritten(organization), given), acceptedDomains, inboundConnectors }
+  const itself = itselfAsWritten(organization)
+  const records = Object.entries(organizationAsWritten(organization)).filter(([key]) => !(key in itself))
+  return { ...patched(itself, given), ...Object.fromEntries(records) }
 }
 
 /**

@@ -1,8 +1,8 @@
-/** An example for each verb of the groups that manage records: the verbs are alike, and so are their examples. */
+/** An example for each verb of the groups that manage records or the queue: the verbs are alike, and so are their examples. */
 
 import type { Command } from 'commander'
 
-type Examples = Readonly<Record<string, readonly string[]>>
+export type Examples = Readonly<Record<string, readonly string[]>>
 
 export const ORGANIZATION_EXAMPLES: Examples = {
   list: ['organization list', 'organization list --json'],
@@ -43,6 +43,41 @@ export const CONNECTOR_EXAMPLES: Examples = {
   remove: ['inbound-connector remove Scanners --organization contoso'],
   enable: ['inbound-connector enable Scanners --organization contoso'],
   disable: ['inbound-connector disable Scanners --organization contoso'],
+}
+
+export const OUTBOUND_EXAMPLES: Examples = {
+  list: ['outbound-connector list', 'outbound-connector list --organization contoso --json'],
+  show: ['outbound-connector show Filter --organization contoso'],
+  add: [
+    'outbound-connector add Filter --recipient-domains "*" --smart-hosts smtp.filter.example --tls-settings DomainValidation --tls-domain smtp.filter.example',
+    'outbound-connector add Exchange --connector-type OnPremises --all-accepted-domains true --smart-hosts 10.1.0.10,10.1.0.11',
+    'outbound-connector add Bank --recipient-domains fabrikam.com --use-mx-record true --tls-settings CertificateValidation',
+  ],
+  set: [
+    'outbound-connector set Exchange --add-smart-hosts 10.1.0.12',
+    'outbound-connector set Filter --user-name contoso --password-file contoso/filter.password',
+    'outbound-connector set Filter --name "Filter service"',
+  ],
+  remove: ['outbound-connector remove Filter --organization contoso'],
+  enable: ['outbound-connector enable Filter --organization contoso'],
+  disable: ['outbound-connector disable Filter --organization contoso'],
+}
+
+export const QUEUE_EXAMPLES: Examples = {
+  list: [
+    'queue list --older-than 1h',
+    'queue list --by destination',
+    'queue list --held --json | jq -r .envelope.id',
+  ],
+  show: ['queue show 2E0958EC-88EB-44B6-8F19-A0E9C38B458C.1'],
+  retry: ['queue retry --destination fabrikam.com', 'queue retry --all --yes'],
+  hold: ['queue hold --sender newsletter@contoso.com', 'queue hold --organization contoso --older-than 15m'],
+  release: [
+    'queue release 2E0958EC-88EB-44B6-8F19-A0E9C38B458C.1',
+    'queue release --held --destination fabrikam.com',
+  ],
+  bounce: ['queue bounce --organization contoso --older-than 1d'],
+  drop: ['queue drop 2E0958EC-88EB-44B6-8F19-A0E9C38B458C.1', 'queue drop --held --older-than 30d'],
 }
 
 /**

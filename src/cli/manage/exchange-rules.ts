@@ -111,3 +111,29 @@ function wrongSenderDomains(senderDomains: unknown): string[] {
   const { errors } = validateWritten({ name: 'x', inboundConnectors: [twin] }, 'the change', '.')
   return errors.map((problem) => problemText(problem))
 }
+
+/**
+ * @param connector an outbound connector as it shall be
+ * @param given what was said of it
+ * @returns warnings; none, as the schema says them all
+ * @throws CommandFailed with everything that Exchange, or this server, refuses of what is not kept
+ */
+export function checkOutboundAsExchange(connector: Written, { idle }: Sorted): string[] {
+  const refusals: string[] = []
+  if (idle.get('senderRewritingEnabled') === true && connector['connectorType'] !== 'OnPremises') {
+    refusals.push(
+      'senderRewritingEnabled is for OnPremises connectors only (leave out --sender-rewriting-enabled)',
+    )
+  }
+  // What narrows a connector, or promises what is not kept here, is refused by the schema where it stands in the file.
+  const said = (more: object): string[] => {
+    const twin = { name: 'x', outboundConnectors: [{ ...connector, ...more }] }
+    return validateWritten(twin, 'the change', '.').errors.map((problem) => problemText(problem))
+  }
+  if (idle.size > 0) {
+    const without = new Set(said({}))
+    refusals.push(...said(Object.fromEntries(idle)).filter((text) => !without.has(text)))
+  }
+  if (refusals.length > 0) throw new CommandFailed([...refusals, 'nothing was changed'].join('\n'))
+  return []
+}

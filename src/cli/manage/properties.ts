@@ -6,8 +6,17 @@ import { normalizeDomain } from '../../text/domain-name.ts'
 import { parseRange } from '../../text/ip-address.ts'
 import type { PropertyFlag } from './flags.ts'
 
-const NAME: PropertyFlag = { property: 'name', kind: 'text', description: 'another name', setOnly: true }
-const COMMENT: PropertyFlag = { property: 'comment', kind: 'text', description: 'for people; "" for none' }
+export const NAME: PropertyFlag = {
+  property: 'name',
+  kind: 'text',
+  description: 'another name',
+  setOnly: true,
+}
+export const COMMENT: PropertyFlag = {
+  property: 'comment',
+  kind: 'text',
+  description: 'for people; "" for none',
+}
 
 function idleConnector(
   property: keyof typeof IDLE_CONNECTOR_TEXTS,

@@ -1,7 +1,7 @@
 /** Records found by the names that people type. */
 
 import type { StoredOrganization } from '../../directory/editor.ts'
-import type { ConfiguredConnector, Organization } from '../../directory/model.ts'
+import type { Organization } from '../../directory/model.ts'
 import { nameKey } from '../../directory/model.ts'
 import type { AcceptedDomain } from '../../policy/types.ts'
 import { ancestorsOf, normalizeDomain } from '../../text/domain-name.ts'
@@ -9,6 +9,7 @@ import { printable } from '../../text/printable.ts'
 import { didYouMean } from '../../text/suggest.ts'
 import type { OpenEditor } from '../editor.ts'
 import { CommandFailed, UsageError } from '../errors.ts'
+import type { AnyConnector, ConnectorKind } from './connector-kind.ts'
 
 /** Organisations whose names, and whose domains, are looked through for what was meant. */
 const MOST_LOOKED_THROUGH = 1000
@@ -93,17 +94,22 @@ export async function ownerOf(open: OpenEditor, name: string | undefined): Promi
 /**
  * @param stored an organisation
  * @param name what was typed, without regard to case
+ * @param kind inbound or outbound
  * @returns its connector of that name
  * @throws CommandFailed when there is none
  */
-export function connectorNamed({ organization }: StoredOrganization, name: string): ConfiguredConnector {
-  const { inboundConnectors } = organization
-  const found = inboundConnectors.find((connector) => nameKey(connector.name) === nameKey(name))
+export function connectorOf<T extends AnyConnector>(
+  { organization }: StoredOrganization,
+  name: string,
+  kind: Pick<ConnectorKind<T>, 'command' | 'of'>,
+): T {
+  const connectors = kind.of(organization)
+  const found = connectors.find((connector) => nameKey(connector.name) === nameKey(name))
   if (found !== undefined) return found
   throw notFound(
-    `there is no inbound-connector "${printable(name, 80)}" of ${printable(organization.name)}`,
+    `there is no ${kind.command} "${printable(name, 80)}" of ${printable(organization.name)}`,
     name,
-    inboundConnectors.map((connector) => connector.name),
+    connectors.map((connector) => connector.name),
   )
 }
 

@@ -8,20 +8,26 @@ import { requireYes } from '../wizard/dialogue.ts'
 import type { Change } from './change.ts'
 import { carryOut, prepareChange, tellOutcome } from './change.ts'
 import type { ManageOptions } from './options.ts'
-import { recentUsage, requireCovered, usageLines } from './usage.ts'
+import type { RecentTraffic } from './traffic.ts'
+import { decidedTraffic } from './traffic.ts'
 
-export interface Removal {
+export interface PlannedRemoval {
   /** e.g. `inbound-connector "Exchange" of contoso` */
   readonly subject: string
   /** Refuses when the record is not any more what was shown. */
   readonly change: Change
   /** More about it, before the traffic; safe to print. */
   readonly details: readonly string[]
+  readonly traffic: () => Promise<RecentTraffic>
+}
+
+export interface Removal extends Omit<PlannedRemoval, 'traffic'> {
   readonly uses: Uses
   readonly possible: readonly Use[]
 }
 
 /**
+ * Removes a record that decisions hang on.
  * @param open the directory
  * @param removal what shall go
  * @param options what commander made of the flags
@@ -30,22 +36,39 @@ export interface Removal {
  */
 export async function remove(
   open: OpenEditor,
-  { subject, change, details, uses, possible }: Removal,
+  { uses, possible, ...removal }: Removal,
+  options: ManageOptions,
+  context: CliContext,
+): Promise<void> {
+  const traffic = (): Promise<RecentTraffic> => decidedTraffic(open, options, { uses, possible }, context)
+  await removeUsed(open, { ...removal, traffic }, options, context)
+}
+
+/**
+ * @param open the directory
+ * @param removal what shall go, and what tells its traffic
+ * @param options what commander made of the flags
+ * @param context where to write, and to ask
+ * @throws CommandFailed when it was not agreed to, or cannot be removed; nothing was changed then
+ */
+export async function removeUsed(
+  open: OpenEditor,
+  { subject, change, details, traffic }: PlannedRemoval,
   options: ManageOptions,
   context: CliContext,
 ): Promise<void> {
   const { warnings } = await prepareChange(open, change)
-  const report = await recentUsage(open, options, uses, context)
+  const recent = await traffic()
   const lines = [
     subject,
     ...details,
-    ...usageLines(report, possible),
+    ...recent.lines,
     ...warnings.map((warning) => `without it: ${printable(warning, 1000)}`),
   ]
   // With --json only JSON is printed there, and whoever agrees must still see what for.
   const stream = options.json === true ? context.stderr : context.stdout
   stream.write(`${lines.join('\n  ')}\n`)
-  requireCovered(report, options)
+  recent.requireCovered(options)
   await requireYes(`Remove ${subject}?`, options.yes === true, '', context)
   const carried = await carryOut(open, change)
   const quiet = { ...carried, warnings: options.json === true ? carried.warnings : [] }

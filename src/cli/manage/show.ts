@@ -4,11 +4,12 @@ import { formatName } from '../../certificate/general-name.ts'
 import { parseCertificate } from '../../certificate/parse.ts'
 import { certificatesIn } from '../../certificate/pem.ts'
 import type { Written } from '../../directory/as-written.ts'
-import type { ConfiguredConnector, Organization } from '../../directory/model.ts'
+import type { ConfiguredConnector, ConfiguredOutboundConnector, Organization } from '../../directory/model.ts'
 import { isProven } from '../../policy/proof.ts'
 import type { AcceptedDomain } from '../../policy/types.ts'
 import { messageOf } from '../../text/message-of.ts'
 import { printable } from '../../text/printable.ts'
+import { formatSmartHost } from '../../text/smart-host.ts'
 import { hasColors } from './table.ts'
 
 const LONGEST_VALUE = 2000
@@ -37,6 +38,21 @@ export function connectorJson(connector: ConfiguredConnector): object {
 }
 
 /**
+ * @param connector an outbound connector
+ * @returns it for --json: every property, CAs as PEM, smart hosts as they are written
+ */
+export function outboundConnectorJson({ trust, smartHosts, ...rest }: ConfiguredOutboundConnector): object {
+  const { comment, ...properties } = rest
+  return {
+    ...properties,
+    smartHosts: smartHosts.map((smartHost) => formatSmartHost(smartHost)),
+    trustedCertificateAuthorities: trust?.certificateAuthorities ?? [],
+    certificatePins: trust?.certificatePins ?? [],
+    comment,
+  }
+}
+
+/**
  * @param domain an accepted domain
  * @returns it for --json: every property
  */
@@ -49,13 +65,21 @@ export function domainJson({ proof = null, ...domain }: AcceptedDomain): object 
  * @returns it for --json: every property, with its records
  */
 export function organizationJson(organization: Organization): object {
-  const { acceptedDomains, comment, inboundConnectors, name, reportOnlyUntil = null } = organization
+  const {
+    acceptedDomains,
+    comment,
+    inboundConnectors,
+    name,
+    outboundConnectors,
+    reportOnlyUntil = null,
+  } = organization
   return {
     name,
     comment,
     reportOnlyUntil,
     acceptedDomains: acceptedDomains.map((domain) => domainJson(domain)),
     inboundConnectors: inboundConnectors.map((connector) => connectorJson(connector)),
+    outboundConnectors: outboundConnectors.map((connector) => outboundConnectorJson(connector)),
   }
 }
 
@@ -98,7 +122,11 @@ function partnerProperties({ connectorType, senderDomains }: ConfiguredConnector
   return connectorType === 'Partner' ? [['senderDomains', listText(senderDomains)]] : []
 }
 
-function authorityText(pem: string): string {
+/**
+ * @param pem the CAs of one file
+ * @returns whose they are, not safe to print
+ */
+export function authorityText(pem: string): string {
   try {
     return certificatesIn(Buffer.from(pem))
       .map((der) => formatName(parseCertificate(der).subject))
@@ -193,6 +221,10 @@ export function domainSubject(domainName: string, organization: string): string 
 }
 
 /** @returns `inbound-connector "Exchange" of contoso` */
-export function connectorSubject(name: string, organization: string): string {
-  return `inbound-connector "${printable(name, 80)}" of ${printable(organization, 80)}`
+export function connectorSubject(
+  name: string,
+  organization: string,
+  command: 'inbound-connector' | 'outbound-connector' = 'inbound-connector',
+): string {
+  return `${command} "${printable(name, 80)}" of ${printable(organization, 80)}`
 }

@@ -1,4 +1,4 @@
-/** Lists for people, aligned; and for scripts, as one JSON array. */
+/** Lists for people, aligned; and for scripts, as one JSON array or JSON lines. */
 
 import { once } from 'node:events'
 import { printable } from '../../text/printable.ts'
@@ -81,6 +81,20 @@ export async function writeJsonArray(
     begun = true
   }
   stream.write(begun ? ']\n' : '[]\n')
+}
+
+/**
+ * For what may be long or end early: each line stands for itself.
+ * @param records one a line
+ * @param stream where it is written
+ */
+export async function writeJsonLines(
+  records: AsyncIterable<object>,
+  stream: NodeJS.WritableStream,
+): Promise<void> {
+  for await (const record of records) {
+    if (!stream.write(`${JSON.stringify(record)}\n`)) await once(stream, 'drain')
+  }
 }
 
 /** @returns what `map` makes of each item */

@@ -1,22 +1,17 @@
 /** What the journal says of a record, in words; nobody is told "unused" where the journal does not go back so far. */
 
-import { join } from 'node:path'
 import type { Command } from 'commander'
-import type { JournalCoverage } from '../../journal/coverage.ts'
 import { gapText } from '../../journal/coverage.ts'
 import { goneText } from '../../journal/gone.ts'
-import type { Counted, Use, UsageReport, Uses } from '../../journal/usage.ts'
+import type { Use, UsageReport, Uses } from '../../journal/usage.ts'
 import { countUsage } from '../../journal/usage.ts'
 import { printable } from '../../text/printable.ts'
 import type { CliContext } from '../context.ts'
 import type { OpenEditor } from '../editor.ts'
 import { CommandFailed } from '../errors.ts'
-import { journalFolder } from '../journals.ts'
 import { collected } from '../options.ts'
-import { Progress } from '../terminal.ts'
 import type { Options } from './flags.ts'
-
-const DAYS = 7
+import { DAYS, readJournals, readLine, recentJournals, recipients, silentLine } from './recent-journals.ts'
 
 const USES: readonly (readonly [use: Use, what: string])[] = [
   ['connector', 'mail through it'],
@@ -48,40 +43,11 @@ export async function recentUsage(
   uses: Uses,
   context: CliContext,
 ): Promise<UsageReport> {
-  const counted = await countRecent(instance, options, uses, context)
+  const question = { ...recentJournals(instance, options), uses }
+  const counted = await readJournals(context, (progress) => countUsage(question, progress))
   if (counted.settled !== null) return counted.settled
   // What is renamed while the journal is read is seen as well: the directory is asked after it.
   return counted.settle(editor)
-}
-
-async function countRecent(
-  instance: string,
-  { journal }: Options,
-  uses: Uses,
-  context: CliContext,
-): Promise<Counted> {
-  const named: readonly unknown[] = Array.isArray(journal) ? journal : []
-  const until = new Date()
-  const since = new Date(until.getTime() - DAYS * 86_400_000)
-  const copies = named.map((directory) => journalFolder(String(directory)))
-  const progress = new Progress(context)
-  try {
-    return await countUsage(
-      { own: join(instance, 'data', 'journal'), copies, since, until, uses },
-      (share) => {
-        if (context.signal.aborted) throw new CommandFailed('stopped; nothing was changed')
-        progress.show('reading the journal', share)
-      },
-    )
-  } catch (error) {
-    if (error instanceof CommandFailed) throw error
-    const { code, message } = error as NodeJS.ErrnoException
-    throw new CommandFailed(
-      `the journal cannot be read: ${printable(code ?? message)}; make it readable for this user`,
-    )
-  } finally {
-    progress.done()
-  }
 }
 
 /**
@@ -101,31 +67,8 @@ export function usageLines(report: UsageReport, uses: readonly Use[]): string[] 
     ]
   })
   const unknown = unknownLines(report)
-  const silent = unknown.length === 0 ? `not used in the last ${DAYS} days` : 'no use is known'
   const read = nodes.map((node) => readLine(node, report))
-  return [...(used.length === 0 ? [silent] : used), ...unknown, ...read]
-}
-
-/** The period that was really read: the instance's own journal goes on until now, a copy to its last decision. */
-function readLine(node: JournalCoverage, { nodes, since, until }: UsageReport): string {
-  const { completeSince, damaged, directory, latest, records } = node
-  const where = printable(directory, 200)
-  if (completeSince === null || latest === null) return `read: ${where}, which holds nothing`
-  const from = completeSince > since ? completeSince : since
-  const to = node === nodes[0] ? until : latest
-  const lines = damaged > 0 ? `, ${damaged} damaged lines` : ''
-  if (to < from) {
-    const what =
-      latest < since
-        ? `which ends before the period, at ${latest}`
-        : `which is whole only from ${completeSince} on`
-    return `read: ${where}, ${what}, ${records} decisions${lines}`
-  }
-  return `read: ${where} from ${from} to ${to}, ${records} decisions${lines}`
-}
-
-function recipients(count: number): string {
-  return `${count} ${count === 1 ? 'recipient' : 'recipients'}`
+  return [...(used.length === 0 ? [silentLine(unknown)] : used), ...unknown, ...read]
 }
 
 function unknownLines({ gaps, gone }: UsageReport): string[] {

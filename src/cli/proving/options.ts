@@ -8,7 +8,7 @@ import type { ProofMemory } from '../../proof/memory.ts'
 import { printable } from '../../text/printable.ts'
 import type { OpenEditor } from '../editor.ts'
 import { UsageError } from '../errors.ts'
-import { parseDuration } from '../times.ts'
+import { parseDuration } from '../../text/duration.ts'
 
 export interface VerifyOptions {
   readonly instance: string
