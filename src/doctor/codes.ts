@@ -4,6 +4,7 @@
  */
 
 import { CONNECTOR_CODES } from './codes-directory.ts'
+import { OUTBOUND_CODES, QUEUE_CODES } from './codes-outbound.ts'
 import { OUTSIDE_CODES } from './codes-outside.ts'
 import type { FindingText } from './finding-text.ts'
 
@@ -216,7 +217,7 @@ const OWN_CODES = [
     code: 'disk-full',
     group: 'disk',
     meaning:
-      'The disk has less than 100 MiB left (error) or less than 1 GiB (warning). When it is full, mail gets 451.',
+      'The disk has less than 100 MiB left (error) or less than 1 GiB (warning). When it is full, mail gets 452.',
     evidence: 'the folders on it, and what is left',
     remedy: 'Make room, or move the folder.',
   },
@@ -228,41 +229,16 @@ const OWN_CODES = [
     evidence: 'the folders on it, and what is left',
     remedy: 'Remove small files, or make a file system with more inodes.',
   },
-  {
-    code: 'queue-old',
-    group: 'queue',
-    meaning:
-      'Mail has been waiting in the queue for more than four hours, or (error) for more than two days.',
-    evidence: 'how many messages, and since when the oldest waits',
-    remedy: 'Look in the log for why the next hop does not take it, and at [outbound] smart_host.',
-  },
-  {
-    code: 'queue-long',
-    group: 'queue',
-    meaning: 'More than 10,000 messages wait in the queue.',
-    evidence: 'how many',
-    remedy:
-      'See whether the next hop is slow, or somebody sends more than usual (connectorctl journal --since 1h).',
-  },
-  {
-    code: 'queue-damaged',
-    group: 'queue',
-    meaning: 'A file of the queue cannot be read as a message: Haraka does not deliver it.',
-    evidence: 'the file and what is wrong with it',
-    remedy:
-      'Move it out of queue/ and look into it: it begins with the envelope in JSON, the message follows.',
-  },
-  {
-    code: 'queue-foreign',
-    group: 'queue',
-    meaning: 'The queue folder holds what Haraka did not name: it is passed over at each start.',
-    evidence: 'the names',
-    remedy: 'Move it elsewhere.',
-  },
 ] as const satisfies readonly FindingText[]
 
 /** The list that everything else is derived from. */
-export const FINDING_CODES = [...OWN_CODES, ...CONNECTOR_CODES, ...OUTSIDE_CODES] as const
+export const FINDING_CODES = [
+  ...OWN_CODES,
+  ...QUEUE_CODES,
+  ...CONNECTOR_CODES,
+  ...OUTBOUND_CODES,
+  ...OUTSIDE_CODES,
+] as const
 
 /** One of the codes in the closed list. */
 export type FindingCode = (typeof FINDING_CODES)[number]['code']

@@ -12,6 +12,7 @@ import type { Terms } from '../policy/proof.ts'
 import { counting } from '../policy/proof.ts'
 import type { AcceptedDomain, ConnectorType } from '../policy/types.ts'
 import { withoutWildcard } from '../text/certificate-name.ts'
+import type { OutboundFiles } from './outbound-files.ts'
 
 /** What the journals of the period hold of one connector. */
 export interface ConnectorTraffic {
@@ -79,6 +80,8 @@ export class DirectoryFacts {
   readonly connectors: ConnectorFacts[] = []
   readonly domains = new Map<string, DomainFacts>()
   readonly authorities = new Map<string, OwnAuthorities>()
+  /** Enabled ones that show something of this server. */
+  readonly outbound: OutboundFiles[] = []
   /** Organisations with an accepted domain. */
   sharing = 0
   organizations = 0
@@ -116,6 +119,10 @@ export class DirectoryFacts {
       this.connectors.push(facts)
       this.#byKey.set(keyOf(name, connector.name), facts)
       this.#noteAuthorities(connector)
+    }
+    for (const { enabled, ...connector } of organization.outboundConnectors) {
+      const shows = connector.tlsCertificateFile !== null || connector.userName !== null
+      if (enabled && shows) this.outbound.push(connector)
     }
     const counted = acceptedDomains.filter((domain) => isGood(domain, terms))
     return {

@@ -24,12 +24,14 @@ import type { FindingGroup } from './finding-text.ts'
 import { checkHost, hostFacts } from './host.ts'
 import { checkJournal } from './journal.ts'
 import { checkListeners, listenerFacts } from './listeners.ts'
+import { checkIdentities, identityFacts } from './outbound-files.ts'
 import { checkOrganization } from './organizations.ts'
 import { NotRead, organizationsInRedis } from './organizations-source.ts'
 import { checkOverlap } from './overlap.ts'
-import { checkPermissions, permissionFacts } from './permissions.ts'
-import type { QueueFacts } from './queue.ts'
-import { checkQueue, queueFacts, queueFolder } from './queue.ts'
+import { checkPermissions, permissionFacts, usersOf } from './permissions.ts'
+import type { EntryFacts } from './queue-entries.ts'
+import { checkEntries, entryFacts, queueToSee } from './queue-entries.ts'
+import { checkQueue, queueFacts } from './queue.ts'
 import type { Arrival } from './reach.ts'
 import { checkReach } from './reach.ts'
 import type { RedisFacts } from './redis-facts.ts'
@@ -108,23 +110,19 @@ class Run {
       return Promise.resolve(found)
     })
     if (check === null) return
-    const queue = await queueFolder(instance)
     const now = Date.now()
     const [, , redis, found] = await Promise.all([
-      this.#local(check, queue, now),
+      this.#local(check, now),
       this.#step('listeners', PATIENCE, async (signal) => {
         checkListeners(await listenerFacts(check.haraka, signal), this.#report)
       }),
       this.#redis(check),
-      this.#step('queue', PATIENCE, async (signal) => {
-        const facts = await queueFacts(queue, signal)
-        if (facts !== null) checkQueue(facts, now, this.#report)
-        return facts
-      }),
+      this.#queue(now),
     ])
     const directory = await this.#directory(check, redis)
     const usage = directory === null ? null : await this.#traffic(check, directory)
     await Promise.all([
+      this.#outbound(check, directory, now),
       this.#dns(check, directory),
       this.#step('clock', PATIENCE, async () => {
         checkClock(await this.#clockFacts(check, redis, found, usage), Date.now(), this.#report)
@@ -140,8 +138,22 @@ class Run {
     return examineGroup(this.#findings, { group, milliseconds, signal: this.#options.signal }, work)
   }
 
-  async #local({ haraka, settings }: CheckResult, queue: string, now: number): Promise<void> {
+  /** A long queue takes its time; each process that has a part of it has five seconds to answer. */
+  async #queue(now: number): Promise<EntryFacts | null> {
     const { instance } = this.#options
+    return this.#step('queue', LONG_PATIENCE, async (signal) => {
+      const facts = await queueFacts(instance, signal)
+      if (facts === null) return null
+      checkQueue(facts, this.#report)
+      const entries = await entryFacts(queueToSee(instance), signal)
+      checkEntries(entries, now, this.#report)
+      return entries
+    })
+  }
+
+  async #local({ haraka, settings }: CheckResult, now: number): Promise<void> {
+    const { instance } = this.#options
+    const queue = join(instance, 'queue')
     const report = this.#report
     await Promise.all([
       this.#step('host', PATIENCE, () => {
@@ -254,6 +266,18 @@ class Run {
     return usage
   }
 
+  /** What outbound connectors show of this server. */
+  async #outbound({ haraka }: CheckResult, directory: DirectoryFacts | null, now: number): Promise<void> {
+    const { instance } = this.#options
+    if (directory === null || directory.outbound.length === 0) return
+    await this.#step('connectors', PATIENCE, async (signal) => {
+      const facts = await identityFacts(instance, directory.outbound, now, signal)
+      checkIdentities(facts, now, this.#report)
+      const paths = facts.flatMap((one) => one.paths)
+      checkPermissions({ ...(await usersOf(instance, haraka)), paths }, this.#report)
+    })
+  }
+
   async #dns({ settings }: CheckResult, directory: DirectoryFacts | null): Promise<void> {
     const { dns } = this.#options
     if (!dns.enabled) {
@@ -282,7 +306,7 @@ class Run {
   async #clockFacts(
     { settings }: CheckResult,
     redis: RedisFacts | null,
-    queue: QueueFacts | null,
+    queue: EntryFacts | null,
     usage: UsageFacts | null,
   ): Promise<ClockFacts> {
     const data = await stat(join(this.#options.instance, 'data')).catch(() => null)

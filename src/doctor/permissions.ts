@@ -1,12 +1,14 @@
 /** Who else on this machine can read the secrets, or change who may relay; and whether the server can read its own. */
 
 import { execFile } from 'node:child_process'
-import { readFile, stat } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { promisify } from 'node:util'
 import type { HarakaConfig } from '../instance/haraka-config.ts'
 import { readIni } from '../instance/ini.ts'
 import { groupId, idOf } from '../instance/prepare.ts'
+import { isMessage } from '../outbound/spool/names.ts'
+import { ownerFolders } from '../outbound/spool/owners.ts'
 import type { FindingCode } from './codes.ts'
 import type { Report } from './finding.ts'
 
@@ -70,6 +72,7 @@ export async function permissionFacts(
     ...(await redisSecrets(config)),
     ...SETTINGS.map((name): Wanted => ({ path: join(config, name), kind: 'settings', needed: true })),
     { path: queue, kind: 'mail', needed: true },
+    ...(await mailOf(queue)),
     { path: join(instance, 'data'), kind: 'mail', needed: true },
   ]
   const found = await Promise.all(
@@ -80,13 +83,41 @@ export async function permissionFacts(
       return { ...one, mode: mode & 0o777, uid, gid, isFolder: stats.isDirectory() }
     }),
   )
-  const paths = found.filter((one) => one !== null)
+  return { ...(await usersOf(instance, { user, group })), paths: found.filter((one) => one !== null) }
+}
+
+/**
+ * @param instance the instance's folder
+ * @param haraka whom Haraka's files say that it runs as
+ * @returns whom the server runs as, and who may own secrets
+ */
+export async function usersOf(
+  instance: string,
+  { group, user }: Pick<HarakaConfig, 'group' | 'user'>,
+): Promise<Pick<PermissionFacts, 'owners' | 'server'>> {
   const server = await serverUser(user, group)
-  const data = paths.find(({ path }) => path === join(instance, 'data'))
-  return { paths, server, owners: [server?.uid, data?.uid].filter((uid) => uid !== undefined) }
+  const data = await stat(join(instance, 'data')).catch(() => null)
+  return { server, owners: [server?.uid, data?.uid].filter((uid) => uid !== undefined) }
 }
 
 type Wanted = Pick<PathFacts, 'path' | 'kind' | 'needed'>
+
+/** A file or folder that somebody brought back from a backup, or made as root, is one that the server cannot read. */
+const MOST_MAIL = 1_000
+
+/** What processes have of the queue. */
+async function mailOf(queue: string): Promise<Wanted[]> {
+  const folders = await ownerFolders(queue).catch(() => [])
+  const paths: string[] = []
+  for (const name of folders.slice(0, MOST_MAIL)) {
+    const folder = join(queue, name)
+    const files = await readdir(folder).catch(() => [])
+    const messages = files.filter((file) => isMessage(file)).toSorted()
+    paths.push(folder, ...messages.slice(0, MOST_MAIL).map((file) => join(folder, file)))
+    if (paths.length > MOST_MAIL) break
+  }
+  return paths.map((path) => ({ path, kind: 'mail', needed: true }))
+}
 
 /** redis.ini itself where a password stands in it, and the files that it names. The server needs none but its own. */
 async function redisSecrets(config: string): Promise<Wanted[]> {
@@ -159,7 +190,7 @@ function checkUsable(facts: PathFacts, server: ServerUser | null, report: Report
 
 /** By its user, by its group, or by everybody. */
 function isUsable({ gid, isFolder, kind, mode, uid }: PathFacts, server: ServerUser): boolean {
-  const needed = kind === 'mail' ? 0o7 : isFolder ? 0o5 : 0o4
+  const needed = (isFolder ? 0o5 : 0o4) | (kind === 'mail' ? 0o2 : 0)
   const shift = uid === server.uid ? 6 : server.gids.includes(gid) ? 3 : 0
   return ((mode >> shift) & needed) === needed
 }

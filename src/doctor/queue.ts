@@ -1,124 +1,226 @@
-/** What waits in the queue: how much, for how long, and what Haraka cannot read of it. */
+/** What stands in the queue's folder beside messages that processes have: what is damaged, foreign, or nobody's. */
 
 import type { FileHandle } from 'node:fs/promises'
 import { constants } from 'node:fs'
-import { open, readdir, readFile } from 'node:fs/promises'
+import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { isAlive } from '../outbound/control/socket.ts'
+import { damagedIn } from '../outbound/spool/damaged.ts'
+import { isHarakaFile } from '../outbound/spool/haraka-files.ts'
+import {
+  DAMAGED_FOLDER,
+  isMessage,
+  isOwnerFolder,
+  isUnfinished,
+  messageOfState,
+  ownerOf,
+} from '../outbound/spool/names.ts'
+import { readMessage } from '../outbound/spool/read-message.ts'
 import type { Report } from './finding.ts'
 import { some } from './organizations.ts'
 
-export interface QueueFacts {
+/** Messages in Haraka's own form, in one folder. */
+export interface HarakaFacts {
+  readonly folder: string
   readonly messages: number
-  /** When the one that waits longest was taken, in milliseconds since 1970; null when none waits. */
-  readonly oldest: number | null
-  /** The latest such time. */
-  readonly newest: number | null
-  readonly damaged: readonly { readonly file: string; readonly why: string }[]
-  /** Names that Haraka passes over. */
-  readonly foreign: readonly string[]
-  /** Messages that were looked into; names say nothing about what is inside. */
-  readonly lookedInto: number
+  /** When the oldest was accepted, in milliseconds since 1970. */
+  readonly oldest: number
 }
 
-const HOUR = 3_600_000
+/** The folder of a process that has ended, with mail in it. */
+export interface LeftFacts {
+  readonly folder: string
+  readonly messages: number
+}
 
-const OLD = 4 * HOUR
-/** Haraka gives up after about so long with the settings that are shipped. */
-const TOO_OLD = 48 * HOUR
-const MANY = 10_000
+export interface QueueFacts {
+  readonly haraka: readonly HarakaFacts[]
+  readonly left: readonly LeftFacts[]
+  /** Processes that have a part of the queue. */
+  readonly living: number
+  /** The file, below queue/, and the end of a sentence about it. */
+  readonly damaged: readonly { readonly file: string; readonly why: string }[]
+  /** Names that nobody reads. */
+  readonly foreign: readonly string[]
+}
 
 /** Files that are opened; the oldest are the ones that nothing comes of. */
 const MOST_LOOKED_INTO = 500
 
-/** Haraka's outbound/qfile.js: arrival, next attempt, attempts, process, letters, counter, host. */
-const NAME = /^(\d{13})_\d{13}_\d+_\d+_[A-Za-z0-9]+_\d+_.+$/
-/** The form of Haraka 2: the next attempt is all that it tells of time. */
-const OLD_NAME = /^(\d{13})_\d+_\d+_\d+\..+$/
-
-/** A file that is being written, and is renamed when it is whole. */
+/** A file that Haraka was writing, and would have renamed when it was whole. */
 const UNFINISHED = '__tmp__.'
+
+const SOCKET = '.sock'
 
 /**
  * @param instance the instance's folder
- * @returns where its queue is: Haraka reads config/queue_dir
- */
-export async function queueFolder(instance: string): Promise<string> {
-  const text = await readFile(join(instance, 'config', 'queue_dir'), 'utf8').catch(() => '')
-  const named = text.trim()
-  return named === '' ? join(instance, 'queue') : resolve(named)
-}
-
-/**
- * @param folder the queue's folder
  * @param signal ends it
- * @returns what is in it; null when it is missing, as before the first start
+ * @returns what is in its queue; null when there is none, as before the first start
  */
-export async function queueFacts(folder: string, signal: AbortSignal): Promise<QueueFacts | null> {
-  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+export async function queueFacts(instance: string, signal: AbortSignal): Promise<QueueFacts | null> {
+  const queue = join(instance, 'queue')
+  const names = await readdir(queue).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null
     throw error
   })
   if (names === null) return null
-  const { foreign, messages } = sorted(names)
-  const damaged: { file: string; why: string }[] = []
-  const oldest = messages.slice(0, MOST_LOOKED_INTO)
-  for (const { file } of oldest) {
+  const folders = await Promise.all(
+    names
+      .filter((name) => isOwnerFolder(name))
+      .map(async (name) => ({ name, files: await filesIn(join(queue, name)) })),
+  )
+  const owners = new Map<string, boolean>()
+  for (const { name } of folders) {
+    const owner = ownerOf(name)
+    if (!owners.has(owner)) owners.set(owner, await isAlive(queue, owner))
     signal.throwIfAborted()
-    const why = await whyDamaged(join(folder, file))
-    if (why !== null) damaged.push({ file, why })
   }
+  const aside = await damagedIn(queue)
   return {
-    messages: messages.length,
-    oldest: messages[0]?.arrival ?? null,
-    newest: messages.at(-1)?.arrival ?? null,
-    damaged,
-    foreign,
-    lookedInto: oldest.length,
+    haraka: await harakaFacts(instance, queue, names),
+    left: folders.flatMap(({ files, name }) => {
+      const messages = files.filter((file) => isMessage(file)).length
+      return owners.get(ownerOf(name)) === true || messages === 0 ? [] : [{ folder: name, messages }]
+    }),
+    living: [...owners.values()].filter((alive) => alive).length,
+    damaged: [
+      ...aside.map(({ file, why }) => ({ file: `${DAMAGED_FOLDER}/${file}`, why: `was set aside: ${why}` })),
+      ...(await damagedMessages(queue, folders, signal)),
+      ...(await damagedHarakaFiles(queue, names, signal)),
+    ],
+    foreign: [
+      ...names.filter((name) => isForeign(name)),
+      ...folders.flatMap(({ files, name }) =>
+        files.filter((file) => isForeignWithin(file)).map((file) => `${name}/${file}`),
+      ),
+    ],
   }
 }
 
-/** Messages, the oldest first, and what is none. */
-function sorted(names: readonly string[]): {
-  foreign: string[]
-  messages: { readonly file: string; readonly arrival: number }[]
-} {
-  const foreign: string[] = []
-  const messages: { file: string; arrival: number }[] = []
-  for (const file of names) {
-    if (file.startsWith(UNFINISHED)) continue
-    const [, digits] = NAME.exec(file) ?? OLD_NAME.exec(file) ?? []
-    if (digits === undefined) foreign.push(file)
-    else messages.push({ file, arrival: Number(digits) })
+/** A folder that was taken over meanwhile holds nothing. */
+function filesIn(folder: string): Promise<string[]> {
+  return readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return []
+    throw error
+  })
+}
+
+function isForeign(name: string): boolean {
+  const isSocket = name.endsWith(SOCKET) && isOwnerFolder(name.slice(0, -SOCKET.length))
+  return !(
+    isSocket ||
+    isOwnerFolder(name) ||
+    name === DAMAGED_FOLDER ||
+    isHarakaFile(name) ||
+    name.startsWith(UNFINISHED)
+  )
+}
+
+function isForeignWithin(name: string): boolean {
+  return !(isMessage(name) || messageOfState(name) !== null || isUnfinished(name) || isHarakaFile(name))
+}
+
+/** Haraka reads config/queue_dir; what it left in another folder nobody takes over. */
+async function harakaFacts(
+  instance: string,
+  queue: string,
+  names: readonly string[],
+): Promise<HarakaFacts[]> {
+  const text = await readFile(join(instance, 'config', 'queue_dir'), 'utf8').catch(() => '')
+  const other = text.trim() === '' ? queue : resolve(text.trim())
+  const elsewhere = other === queue ? [] : await readdir(other).catch(() => [])
+  return [
+    { folder: queue, files: names },
+    { folder: other, files: elsewhere },
+  ].flatMap(({ files, folder }) => {
+    const messages = files.filter((name) => isHarakaFile(name))
+    if (messages.length === 0) return []
+    return [{ folder, messages: messages.length, oldest: Math.min(...times(messages)) }]
+  })
+}
+
+/** When it was accepted stands at the beginning of a name. */
+function times(files: readonly string[]): number[] {
+  return files.map((name) => Number(name.slice(0, name.indexOf('_'))))
+}
+
+type Damaged = QueueFacts['damaged'][number]
+
+/** What a process finds damaged it sets aside; this is what nobody has found yet, or could not set aside. */
+async function damagedMessages(
+  queue: string,
+  folders: readonly { readonly name: string; readonly files: readonly string[] }[],
+  signal: AbortSignal,
+): Promise<Damaged[]> {
+  const files = folders.flatMap(({ files: all, name: folder }) =>
+    all.filter((name) => isMessage(name)).map((name) => ({ folder, name })),
+  )
+  const oldest = files.toSorted((left, right) => (left.name < right.name ? -1 : 1)).slice(0, MOST_LOOKED_INTO)
+  const damaged: Damaged[] = []
+  for (const { folder, name } of oldest) {
+    signal.throwIfAborted()
+    const why = await whyUnreadable(join(queue, folder), name)
+    if (why !== null) damaged.push({ file: `${folder}/${name}`, why })
   }
-  messages.sort((left, right) => left.arrival - right.arrival)
-  return { foreign, messages }
+  return damaged
+}
+
+async function whyUnreadable(folder: string, name: string): Promise<string | null> {
+  try {
+    if (!(await stat(join(folder, name))).isFile()) return 'is no file'
+    await readMessage(folder, name, false)
+    return null
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    // Delivered meanwhile.
+    if (code === 'ENOENT') return null
+    return code === undefined ? message : `cannot be read: ${code}`
+  }
+}
+
+async function damagedHarakaFiles(
+  queue: string,
+  names: readonly string[],
+  signal: AbortSignal,
+): Promise<Damaged[]> {
+  const oldest = names
+    .filter((name) => isHarakaFile(name))
+    .toSorted()
+    .slice(0, MOST_LOOKED_INTO)
+  const damaged: Damaged[] = []
+  for (const file of oldest) {
+    signal.throwIfAborted()
+    const why = await whyNoHarakaFile(join(queue, file))
+    if (why !== null) damaged.push({ file, why })
+  }
+  return damaged
 }
 
 /** Longer than any envelope: Haraka's own limit is far below. */
 const LONGEST_ENVELOPE = 16 * 1024 * 1024
 
-/** Four octets of length, the envelope in JSON, the message (outbound/queue.js). */
-async function whyDamaged(path: string): Promise<string | null> {
+/** Four octets of length, the envelope in JSON, the message (Haraka's outbound/queue.js). */
+async function whyNoHarakaFile(path: string): Promise<string | null> {
   let handle: FileHandle
   try {
     // A pipe would be waited for until somebody writes to it.
     handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    // Delivered meanwhile.
-    return code === 'ENOENT' ? null : `it cannot be read: ${code ?? String(error)}`
+    // Taken over meanwhile.
+    return code === 'ENOENT' ? null : `cannot be read: ${code ?? String(error)}`
   }
   try {
     const stats = await handle.stat()
-    if (!stats.isFile()) return 'it is no file'
+    if (!stats.isFile()) return 'is no file'
     const { size } = stats
     const head = Buffer.alloc(4)
-    if ((await handle.read(head, 0, 4, 0)).bytesRead < 4) return `it has ${size} bytes only`
+    if ((await handle.read(head, 0, 4, 0)).bytesRead < 4) return `has ${size} bytes only`
     const length = head.readUInt32BE()
-    if (length > LONGEST_ENVELOPE || 4 + length > size) return 'its envelope is cut short'
+    if (length > LONGEST_ENVELOPE || 4 + length > size) return 'has an envelope that is cut short'
     const envelope = Buffer.alloc(length)
     await handle.read(envelope, 0, length, 4)
-    return isEnvelope(envelope.toString('utf8')) ? null : 'its envelope is damaged'
+    return isEnvelope(envelope.toString('utf8')) ? null : 'has a damaged envelope'
   } finally {
     await handle.close()
   }
@@ -135,28 +237,22 @@ function isEnvelope(text: string): boolean {
 
 /**
  * @param queue what was seen
- * @param now milliseconds since 1970
  * @param report where findings go
  */
-export function checkQueue(
-  { damaged, foreign, messages, oldest }: QueueFacts,
-  now: number,
-  report: Report,
-): void {
-  if (oldest !== null && now - oldest > OLD) {
+export function checkQueue({ damaged, foreign, haraka, left, living }: QueueFacts, report: Report): void {
+  for (const { folder, messages, oldest } of haraka) {
     report(
-      now - oldest > TOO_OLD ? 'error' : 'warning',
-      'queue-old',
-      `${messages} messages wait, the oldest since ${isoOf(oldest)} (${Math.floor((now - oldest) / HOUR)} hours)`,
+      'warning',
+      'queue-not-taken-over',
+      `${folder}: ${messages} messages, the oldest since ${new Date(oldest).toISOString()}`,
     )
   }
-  if (messages > MANY) report('warning', 'queue-long', `${messages} messages wait`)
-  for (const { file, why } of damaged) report('error', 'queue-damaged', `${file}: ${why}`)
+  for (const { folder, messages } of left) {
+    const whose = `queue/${folder}: ${messages} messages of a process that has ended`
+    // Another one looks for it twice a minute.
+    if (living > 0) report('info', 'queue-left-behind', `${whose}, while ${living} live`)
+    else report('warning', 'queue-left-behind', `${whose}, and no other has a part of the queue`)
+  }
+  for (const { file, why } of damaged) report('error', 'queue-damaged', `${file} ${why}`)
   if (foreign.length > 0) report('warning', 'queue-foreign', `${foreign.length} names: ${some(foreign)}`)
-}
-
-/** A name may hold any number. */
-function isoOf(time: number): string {
-  const date = new Date(time)
-  return Number.isNaN(date.getTime()) ? String(time) : date.toISOString()
 }

@@ -82,24 +82,6 @@ const setting =
     await writeFile(path(file), text.replace(from, to))
   }
 
-const queued =
-  (name: string, content: Buffer | string = message()) =>
-  async ({ folder }: StillInstance): Promise<void> => {
-    await writeFile(join(folder, 'queue', name), content)
-  }
-
-/** As Haraka's outbound/hmail.js writes it. */
-function message(envelope = '{"rcpt_to":[],"mail_from":{}}'): Buffer {
-  const length = Buffer.alloc(4)
-  length.writeUInt32BE(envelope.length)
-  return Buffer.concat([length, Buffer.from(`${envelope}Subject: x\r\n\r\nx\r\n`)])
-}
-
-function queueName(age: number, counter = 0): string {
-  const time = Date.now() - age
-  return `${time}_${time}_0_123_AbCdEf_${counter}_smarthost.test`
-}
-
 const CASES: readonly Case[] = [
   {
     name: 'what check finds in the settings',
@@ -288,51 +270,6 @@ const CASES: readonly Case[] = [
     code: 'clock-not-compared',
     severity: 'info',
     evidence: /is a file/,
-  },
-  {
-    name: 'mail that waits for long',
-    code: 'queue-old',
-    severity: 'warning',
-    evidence: /^1 messages wait, the oldest since \S+ \(5 hours\)$/,
-    breakIt: queued(queueName(5.5 * 3_600_000)),
-  },
-  {
-    name: 'mail that waits for too long',
-    code: 'queue-old',
-    severity: 'error',
-    evidence: /\(49 hours\)$/,
-    breakIt: queued(queueName(49.5 * 3_600_000)),
-  },
-  {
-    name: 'much mail that waits',
-    code: 'queue-long',
-    severity: 'warning',
-    evidence: /^10001 messages wait$/,
-    breakIt: async (instance) => {
-      const indexes = Array.from({ length: 10_001 }, (_none, index) => index)
-      for (const index of indexes) await queued(queueName(0, index))(instance)
-    },
-  },
-  {
-    name: 'a message that is cut short',
-    code: 'queue-damaged',
-    severity: 'error',
-    evidence: /_smarthost\.test: its envelope is cut short$/,
-    breakIt: queued(queueName(0), Buffer.from([0, 0, 1, 0, 0x7b])),
-  },
-  {
-    name: 'a pipe in the queue',
-    code: 'queue-damaged',
-    severity: 'error',
-    evidence: /_smarthost\.test: it is no file$/,
-    breakIt: ({ folder }) => execFileSync('/usr/bin/mkfifo', [join(folder, 'queue', queueName(0))]),
-  },
-  {
-    name: 'a file that is no message',
-    code: 'queue-foreign',
-    severity: 'warning',
-    evidence: /^1 names: error\.1234_x$/,
-    breakIt: queued('error.1234_x'),
   },
   { name: 'that the DNS was not asked', code: 'dns-skipped', severity: 'info', evidence: /--no-dns/ },
   {

@@ -74,6 +74,7 @@ const directories: fc.Arbitrary<readonly Organization[]> = fc
           domainName === 'contoso.com' && owner[1] !== null && owner[1] !== name ? ['mail.contoso.com'] : [],
       })),
       inboundConnectors: connectors.filter(({ organization }) => organization === name),
+      outboundConnectors: [],
     })),
   )
 
@@ -163,7 +164,13 @@ describe('connectors that doctor calls unreachable', () => {
   })
 
   function foundIn(...inboundConnectors: ConfiguredConnector[]): string[] {
-    const organization = { name: 'alpha', comment: null, acceptedDomains: [], inboundConnectors }
+    const organization = {
+      name: 'alpha',
+      comment: null,
+      acceptedDomains: [],
+      inboundConnectors,
+      outboundConnectors: [],
+    }
     const findings = new Findings()
     const report: Findings['add'] = (...finding) => {
       findings.add(...finding)
