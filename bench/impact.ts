@@ -142,7 +142,7 @@ function questionOf(journal: string, { directory, isOther, proposed }: Sides): I
     proposed: { directory: proposed, now: until.toISOString(), isOther },
     settings: {
       relay: { acceptInbound: true, respectRelaying: false, requireDomainProof: false, postmaster: null },
-      outbound: { smartHost: {} },
+      outbound: { smartHost: { host: 'next.example', port: 25 } },
     },
     proxies: [],
     organization: null,

@@ -3,6 +3,8 @@
 import { measureCertificates } from './certificates.ts'
 import { measureImpacts } from './impact.ts'
 import { measureJournal } from './journal.ts'
+import { OUTBOUND_SCENARIOS } from './outbound-load.ts'
+import { measureOutbound } from './outbound.ts'
 import { measureScale } from './scale.ts'
 import { compareServers } from './servers-compared.ts'
 import { runWorker } from './soak-worker.ts'
@@ -17,8 +19,18 @@ const PARTS: Readonly<Record<string, () => unknown>> = {
   certificates: () => {
     measureCertificates(short ? 1 : 10, say)
   },
-  servers: () => compareServers(short ? 1 : 10, short ? 0.1 : 1, say),
-  journal: () => measureJournal(short ? 50_000 : 1_000_000, short ? 1 : 5, say),
+  servers: () => compareServers(short ? 1 : 10, short ? 0.03 : 1, say),
+  journal: () => measureJournal(short ? 10_000 : 1_000_000, short ? 1 : 5, say),
+  // The smallest and the largest show whether it works.
+  outbound: () =>
+    short
+      ? measureOutbound(
+          1,
+          0.02,
+          say,
+          [OUTBOUND_SCENARIOS.at(0), OUTBOUND_SCENARIOS.at(-1)].flatMap((one) => one ?? []),
+        )
+      : measureOutbound(10, 1, say),
   impact: () => measureImpacts(short ? 50_000 : 1_000_000, short ? 1_000 : 100_000, say),
   scale: () => measureScale(short, say),
   soak: async () => {

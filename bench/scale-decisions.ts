@@ -117,7 +117,7 @@ async function timed(directory: Directory, message: Message): Promise<number> {
     recipient,
     settings: SETTINGS,
     relayingRespected: false,
-    hasRoute: true,
+    smartHost: { host: 'next.example', port: 25 },
   })
   const microseconds = (performance.now() - begin) * 1000
   if (outcome !== 'relay') throw new Error(`${senderDomain}: ${outcome} (${reason})`)

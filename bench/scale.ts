@@ -42,7 +42,7 @@ const SHORT: Plan = {
   passes: 1,
   decisions: 100,
   rounds: 1,
-  scale: 0.1,
+  scale: 0.03,
   asked: 500,
 }
 

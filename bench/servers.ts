@@ -3,22 +3,17 @@
 import type { ChildProcess } from 'node:child_process'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  appendFileSync,
-  cpSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  writeFileSync,
-} from 'node:fs'
+import { appendFileSync, closeSync, cpSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '../test/support/smarthost.ts'
+import { cpuOf } from './processor-time.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
+export const CONNECTORCTL = join(ROOT, 'bin', 'connectorctl.js')
+export const HARAKA = join(ROOT, 'node_modules', 'Haraka', 'bin', 'haraka')
 
 export interface Server {
   readonly name: string
@@ -84,12 +79,7 @@ export async function startOurs(options: ServerOptions): Promise<Server> {
   if (options.redis !== undefined) {
     writeFileSync(join(instance, 'config', 'redis.ini'), `[server]\nport = ${options.redis}\n`)
   }
-  return launch('ours', port, options, [
-    join(ROOT, 'bin', 'connectorctl.js'),
-    'start',
-    '--instance',
-    instance,
-  ])
+  return launch('ours', port, options, [CONNECTORCTL, 'start', '--instance', instance])
 }
 
 /**
@@ -105,51 +95,65 @@ export async function startBare(options: ServerOptions): Promise<Server> {
     RELAY_PLUGIN.replace('SINK', String(options.sink)),
   )
   writeFileSync(config('plugins'), 'tls\nbench_relay\n')
+  writeFileSync(config('outbound.ini'), BARE_OUTBOUND)
   const system = '/etc/ssl/certs/ca-certificates.crt'
   if (options.authorities === null) cpSync(system, config('bench-ca.pem'))
   appendFileSync(config('tls.ini'), '\nca=bench-ca.pem\n')
-  return launch('bare', port, options, [
-    join(ROOT, 'node_modules', 'Haraka', 'bin', 'haraka'),
-    '-c',
-    instance,
-  ])
+  return launch('bare', port, options, [HARAKA, '-c', instance])
 }
 
-/** Both have the settings that `connectorctl init` writes: ports, logs, limits, outbound. */
-async function makeInstance(
-  { authorities, folder, sink }: ServerOptions,
+/** Haraka's own outbound, which only the bare one uses: so many deliveries at once as ours has by default. */
+export const BARE_OUTBOUND = 'concurrency_max=100\nenable_tls=true\nreceived_header=disabled\n'
+
+/**
+ * Settings that `connectorctl init` writes: ports, logs, limits.
+ * @param options where, and with what
+ * @param name of the folder that is made
+ * @returns its port and its folder
+ */
+export async function makeInstance(
+  { authorities, folder, sink }: Pick<ServerOptions, 'authorities' | 'folder' | 'sink'>,
   name: string,
-): Promise<{ port: number; instance: string }> {
+): Promise<{ readonly port: number; readonly instance: string }> {
   const [port, smtps] = [await freePort(), await freePort()]
   const instance = join(folder, name)
   const ports = ['--smtp', `127.0.0.1:${port}`, '--smtps', `127.0.0.1:${smtps}`]
   const names = ['--hostname', 'bench.example', '--smart-host', `127.0.0.1:${sink}`]
-  execFileSync(process.execPath, [join(ROOT, 'bin', 'connectorctl.js'), 'init', instance, ...ports, ...names])
+  execFileSync(process.execPath, [CONNECTORCTL, 'init', instance, ...ports, ...names])
   writeFileSync(join(instance, 'config', 'organizations.yaml'), ORGANIZATIONS)
   if (authorities !== null) writeFileSync(join(instance, 'config', 'bench-ca.pem'), authorities)
   return { port, instance }
 }
 
-async function launch(
+/**
+ * Starts it as a process group of its own, and ends all of that.
+ * @param name what it is called
+ * @param port it will listen on
+ * @param options where its log goes
+ * @param args of node, or the whole command of another program
+ * @param program what is run
+ * @returns it, listening
+ */
+export async function launch(
   name: string,
   port: number,
-  { folder }: ServerOptions,
-  args: string[],
+  { folder }: Pick<ServerOptions, 'folder'>,
+  args: readonly string[],
+  program = process.execPath,
 ): Promise<Server> {
   const log = openSync(join(folder, `${name}.log`), 'a')
-  const child = spawn(process.execPath, args, { stdio: ['ignore', log, log] })
-  await listening(child, port, join(folder, `${name}.log`))
-  return {
-    name,
-    pid: child.pid ?? 0,
-    port,
-    cpu: () => cpuOf(child.pid ?? 0),
-    stop: async () => {
-      if (child.exitCode !== null || child.signalCode !== null) return
-      child.kill('SIGKILL')
-      await once(child, 'exit')
-    },
+  const child = spawn(program, args, { stdio: ['ignore', log, log], detached: true })
+  closeSync(log)
+  const stop = async (): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    process.kill(-(child.pid ?? 0), 'SIGKILL')
+    await once(child, 'exit')
   }
+  await listening(child, port, join(folder, `${name}.log`)).catch(async (error: unknown) => {
+    await stop()
+    throw error
+  })
+  return { name, pid: child.pid ?? 0, port, cpu: () => cpuOf(child.pid ?? 0), stop }
 }
 
 async function listening(child: ChildProcess, port: number, log: string): Promise<void> {
@@ -168,32 +172,4 @@ async function listening(child: ChildProcess, port: number, log: string): Promis
     await pause(100)
   }
   throw new Error(`it does not listen on ${port}:\n${readFileSync(log, 'utf8').slice(-3000)}`)
-}
-
-/** proc(5): a clock tick is 10 ms on every Linux that Node runs on. */
-const TICK_MILLISECONDS = 10
-
-function cpuOf(root: number): number {
-  const parents = new Map<number, { parent: number; ticks: number }>()
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue
-    try {
-      const stat = readFileSync(`/proc/${name}/stat`, 'utf8')
-      const fields = stat
-        .slice(stat.lastIndexOf(')') + 2)
-        .split(' ')
-        .map(Number)
-      const [, parent = 0] = fields
-      parents.set(Number(name), { parent, ticks: (fields[11] ?? 0) + (fields[12] ?? 0) })
-    } catch {
-      // It has ended meanwhile.
-    }
-  }
-  const isBelow = (pid: number): boolean => {
-    for (let at = pid; at > 1; at = parents.get(at)?.parent ?? 0) if (at === root) return true
-    return false
-  }
-  let ticks = 0
-  for (const [pid, { ticks: own }] of parents) if (isBelow(pid)) ticks += own
-  return ticks * TICK_MILLISECONDS
 }

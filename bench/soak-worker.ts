@@ -145,7 +145,7 @@ async function lookAt(directory: Directory, subject: number): Promise<Seen> {
     recipient,
     settings: SETTINGS,
     relayingRespected: false,
-    hasRoute: true,
+    smartHost: { host: 'next.example', port: 25 },
   })
   const { senderDomain, matched, unknown } = attribution
   return {

@@ -63,6 +63,7 @@ export function organizationsFor(
     comment: null,
     acceptedDomains: domains[index] ?? [],
     inboundConnectors: index === 0 && present ? [connectorOf(name, subject.certificateName)] : [],
+    outboundConnectors: [],
   }))
 }
 
