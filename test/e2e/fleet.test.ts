@@ -35,9 +35,9 @@ function organizations(...addresses: string[]): string {
 `
 }
 
-/** Retries every five seconds (Haraka's least) instead of every minute. */
+/** Tries again every second instead of every minute. */
 const SETTINGS = {
-  'outbound.ini': (text: string) => text.replace(/temp_fail_intervals=.*/, 'temp_fail_intervals=5s*60'),
+  'connectors.ini': (text: string) => text.replace(/^retry_intervals = .*$/m, 'retry_intervals = 1s'),
 }
 
 async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {

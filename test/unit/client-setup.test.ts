@@ -265,6 +265,7 @@ describe('what the directory makes of the certificate', () => {
       inboundConnectors: world.connectors
         .filter((one) => one.organization === 'contoso')
         .map((one) => ({ ...one, senderDomains: [], allowWideAddresses: false, comment: null })),
+      outboundConnectors: [],
     }
     const certificate = { state: 'verified', names } as const
     const { matched, passedOver } = attributeMessage(world, {
@@ -415,6 +416,7 @@ describe('what the directory makes of the certificate', () => {
       comment: null,
       acceptedDomains: [contoso],
       inboundConnectors: [],
+      outboundConnectors: [],
     }
     assert.deepEqual(
       connectorNotes(organization).map(({ commands }) => commands.length),

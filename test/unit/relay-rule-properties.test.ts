@@ -70,6 +70,8 @@ const message: fc.Arbitrary<Message> = fc.record({
   to: mailbox,
   acceptInbound: fc.boolean(),
   hasRoute: fc.boolean(),
+  routeUnknown: fc.boolean(),
+  leadsBack: fc.boolean(),
 })
 
 const RUNS = { numRuns: 3000 }
@@ -212,8 +214,15 @@ describe('whatever the directory and the message are', () => {
         const traced = decideMessage(facts, sent, steps as never)
         assert.deepEqual(decideMessage(facts, sent), traced)
         const firstSkipped = steps.findIndex(({ result }) => result === 'skipped')
+        // The last step is about where it goes, and is taken for whatever was accepted.
         if (firstSkipped !== -1) {
-          assert.ok(steps.slice(firstSkipped).every(({ result }) => result === 'skipped'))
+          assert.ok(steps.slice(firstSkipped, -1).every(({ result }) => result === 'skipped'))
+        }
+        const accepted = traced.outcome === 'relay' || traced.outcome === 'deliver'
+        const onward = steps.at(-1)?.result
+        if (accepted) assert.equal(onward, 'yes')
+        else if (traced.reason !== 'route-leads-back' && traced.reason !== 'directory-unavailable') {
+          assert.equal(onward, 'skipped')
         }
         assert.notEqual(traced.reason, 'internal-error')
       }),
