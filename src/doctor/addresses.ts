@@ -1,8 +1,7 @@
 /** Which addresses the world sees. */
 
-import { networkInterfaces } from 'node:os'
 import ipaddr from 'ipaddr.js'
-import { normalizeAddress, parseRange } from '../text/ip-address.ts'
+import { parseRange } from '../text/ip-address.ts'
 
 /** Kinds that mean something within a network only. */
 const INSIDE = new Set([
@@ -23,11 +22,4 @@ const INSIDE = new Set([
 export function isPublic(text: string): boolean {
   const range = parseRange(text)
   return range !== null && !INSIDE.has(ipaddr.fromByteArray([...range.bytes]).range())
-}
-
-/** @returns the addresses of this machine but for loopback, canonical */
-export function ownAddresses(): string[] {
-  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
-  const outside = all.filter(({ internal }) => !internal)
-  return [...new Set(outside.flatMap(({ address }) => normalizeAddress(address) ?? []))]
 }

@@ -9,7 +9,8 @@ import { checkInstance } from '../instance/check.ts'
 import { formatEndpoint } from '../instance/endpoint.ts'
 import { redisSettingsOf, seenBy } from '../instance/store.ts'
 import type { Terms } from '../policy/proof.ts'
-import { isPublic, ownAddresses } from './addresses.ts'
+import { ownAddresses } from '../instance/own-addresses.ts'
+import { isPublic } from './addresses.ts'
 import { checkBridgeConnectors } from './bridges.ts'
 import { certificateFacts, checkCertificates, checkOwnAuthorities } from './certificates.ts'
 import type { ClockFacts } from './clock.ts'
@@ -284,7 +285,7 @@ class Run {
       this.#report('info', 'dns-skipped', '--no-dns was given')
       return
     }
-    const own = ownAddresses()
+    const own = [...ownAddresses('outside')]
     const addresses = dns.addresses.length > 0 ? dns.addresses : own.filter((address) => isPublic(address))
     if (addresses.length === 0) {
       this.#report(

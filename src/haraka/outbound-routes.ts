@@ -1,13 +1,12 @@
 /** Where mail of this instance goes, asked at RCPT and again at each attempt. */
 
-import { networkInterfaces } from 'node:os'
+import { ownAddresses } from '../instance/own-addresses.ts'
 import type { HopContext, Listening } from '../outbound/delivery/hop.ts'
 import type { NextHopResolver } from '../outbound/delivery/resolve.ts'
 import type { RouteOf } from '../outbound/types.ts'
 import { isUnknown } from '../policy/attribute.ts'
 import { findRoute } from '../relaying/route.ts'
 import { termsNow } from '../relaying/terms.ts'
-import { normalizeAddress } from '../text/ip-address.ts'
 import type { HarakaModules } from './mend.ts'
 import { askPlugins } from './outbound-hooks.ts'
 import type { Service } from './service.ts'
@@ -49,7 +48,7 @@ export function hopContextOf(server: Pick<ServerModule, 'listeners'>, resolver: 
     resolver,
     own: () => {
       if (Date.now() - lookedAt > OWN_ADDRESSES_MILLISECONDS) {
-        own = ownAddresses()
+        own = ownAddresses('all')
         lookedAt = Date.now()
       }
       return own
@@ -58,11 +57,6 @@ export function hopContextOf(server: Pick<ServerModule, 'listeners'>, resolver: 
     now: Date.now,
     random: Math.random,
   }
-}
-
-function ownAddresses(): ReadonlySet<string> {
-  const interfaces = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
-  return new Set(interfaces.flatMap(({ address }) => normalizeAddress(address) ?? []))
 }
 
 function listeningAt(at: ReturnType<ServerModule['listeners'][number]['address']>): Listening[] {

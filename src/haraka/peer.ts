@@ -1,8 +1,8 @@
 /** Who speaks on this connection: Haraka's sockets turned into what the rule calls a peer (DESIGN.md, rule 1). */
 
-import type { X509Certificate } from 'node:crypto'
 import { TLSSocket } from 'node:tls'
 import { peerCertificateOf } from '../certificate/verdict.ts'
+import { presentedBy } from '../certificate/presented.ts'
 import type { TrustSets } from '../certificate/trust-sets.ts'
 import type { Verdict, Verifier } from '../certificate/verifier.ts'
 import type { Peer, PeerCertificate } from '../policy/types.ts'
@@ -99,15 +99,4 @@ function encryptedSocket({ client, tls }: Connection): TLSSocket | null {
   if (tls.enabled)
     throw new Error('the connection says TLS, but its encrypted socket is not where Haraka 3.3 keeps it')
   return null
-}
-
-/** Node hangs what else was presented onto the first certificate, in the order of the handshake. */
-function presentedBy(own: X509Certificate, most: number): Buffer[] {
-  const presented: Buffer[] = []
-  let next: X509Certificate | undefined = own
-  while (next !== undefined && presented.length < most) {
-    presented.push(next.raw)
-    next = next.issuerCertificate
-  }
-  return presented
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import type { Endpoint } from './endpoint.ts'
 import type { Ini } from './ini.ts'
 import { readIni } from './ini.ts'
+import { normalizeDomain } from '../text/domain-name.ts'
 
 export interface ListenAddress extends Endpoint {
   readonly implicitTls: boolean
@@ -109,4 +110,16 @@ function workersOf(smtp: Ini): number {
   const nodes = smtp.get('main', 'nodes')
   if (nodes === 'cpus') return availableParallelism()
   return nodes === undefined ? 1 : Number(nodes) || 0
+}
+
+/**
+ * @param instance the instance's folder
+ * @returns the name in config/me, in A-label form; null where there is none, or none that is a name
+ */
+export function hostNameOf(instance: string): string | null {
+  try {
+    return normalizeDomain(readFileSync(join(instance, 'config', 'me'), 'utf8').trim())
+  } catch {
+    return null
+  }
 }

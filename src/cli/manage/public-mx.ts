@@ -1,15 +1,13 @@
 /** Where the world delivers a domain's mail, and whether that is this host: who registers a domain should know. */
 
-import { readFileSync } from 'node:fs'
-import { networkInterfaces } from 'node:os'
-import { join } from 'node:path'
 import type { Command } from 'commander'
 import { resolverOf } from '../../dns/lookup.ts'
 import { withPatience } from '../../dns/patience.ts'
 import type { LookupOptions, PublicMx } from '../../dns/public-mx.ts'
 import { addressesOf, publicMx } from '../../dns/public-mx.ts'
 import { parseNameServer } from '../../dns/server.ts'
-import { readHarakaConfig } from '../../instance/haraka-config.ts'
+import { hostNameOf, readHarakaConfig } from '../../instance/haraka-config.ts'
+import { ownAddresses } from '../../instance/own-addresses.ts'
 import { normalizeDomain } from '../../text/domain-name.ts'
 import { normalizeAddress } from '../../text/ip-address.ts'
 import { printable } from '../../text/printable.ts'
@@ -108,10 +106,10 @@ async function isOurs(found: PublicMx, instance: string, lookup: LookupOptions):
   const exchanges = found.kind === 'mx' ? found.exchanges : []
   const addresses =
     found.kind === 'implicit' ? found.addresses : exchanges.flatMap((one) => one.addresses ?? [])
-  const me = hostName(instance)
+  const me = hostNameOf(instance)
   if (me !== null && exchanges.some(({ host }) => normalizeDomain(host) === me)) return true
   if (addresses.length === 0) return false
-  const own = ownAddresses(instance)
+  const own = addressesHere(instance)
   if (addresses.some((address) => own.has(address))) return true
   if (me === null) return false
   // Behind a NAT the host's public address is known by its name only.
@@ -121,17 +119,7 @@ async function isOurs(found: PublicMx, instance: string, lookup: LookupOptions):
   return 'found' in named && named.found.some((address) => addresses.includes(address))
 }
 
-function hostName(instance: string): string | null {
-  try {
-    return normalizeDomain(readFileSync(join(instance, 'config', 'me'), 'utf8').trim())
-  } catch {
-    return null
-  }
-}
-
-function ownAddresses(instance: string): Set<string> {
-  const interfaces = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
-  const outside = interfaces.filter(({ internal }) => !internal).map(({ address }) => address)
-  const listening = readHarakaConfig(instance).listen.map(({ host }) => host)
-  return new Set([...outside, ...listening].flatMap((address) => normalizeAddress(address) ?? []))
+function addressesHere(instance: string): Set<string> {
+  const listening = readHarakaConfig(instance).listen.flatMap(({ host }) => normalizeAddress(host) ?? [])
+  return new Set([...ownAddresses('outside'), ...listening])
 }

@@ -1,9 +1,8 @@
 /** What this machine is called, and where its own server listens: no next hop of itself. */
 
-import { readFileSync } from 'node:fs'
-import { hostname, networkInterfaces } from 'node:os'
-import { join } from 'node:path'
-import { readHarakaConfig } from '../../instance/haraka-config.ts'
+import { hostname } from 'node:os'
+import { hostNameOf, readHarakaConfig } from '../../instance/haraka-config.ts'
+import { ownAddresses } from '../../instance/own-addresses.ts'
 import { normalizeDomain } from '../../text/domain-name.ts'
 import { normalizeAddress } from '../../text/ip-address.ts'
 import type { Hop } from './hops.ts'
@@ -13,13 +12,8 @@ import type { Hop } from './hops.ts'
  * @returns the name that it says at EHLO
  */
 export function heloOf(instance: string): string {
-  let text = ''
-  try {
-    text = readFileSync(join(instance, 'config', 'me'), 'utf8').trim()
-  } catch {
-    // Haraka takes the machine's name, too.
-  }
-  return normalizeDomain(text) ?? normalizeDomain(hostname()) ?? 'localhost.localdomain'
+  // Haraka takes the machine's name, too.
+  return hostNameOf(instance) ?? normalizeDomain(hostname()) ?? 'localhost.localdomain'
 }
 
 /**
@@ -27,8 +21,7 @@ export function heloOf(instance: string): string {
  * @returns whether an address and port is one on which the instance's own server listens
  */
 export function ownListeners(instance: string): (hop: Pick<Hop, 'address' | 'port'>) => boolean {
-  const interfaces = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
-  const own = new Set(interfaces.flatMap(({ address }) => normalizeAddress(address) ?? []))
+  const own = ownAddresses('all')
   const { listen } = readHarakaConfig(instance)
   return ({ address, port }) =>
     listen.some((at) => {

@@ -21,6 +21,7 @@ import type {
 import type { Acting, Applied } from './actions.ts'
 import { actionRecord, applyAction } from './actions.ts'
 import { matches } from './filter.ts'
+import { headerOf } from './header.ts'
 import type { DeadFolders } from './open.ts'
 import { serveControl } from './serve.ts'
 import { isAlive, newOwnerName } from './socket.ts'
@@ -45,8 +46,6 @@ export interface OfflineOptions {
   /** @returns what a bounce about the message is made with */
   readonly report: (message: QueuedMessage, now: number) => ReportContext
 }
-
-const LONGEST_HEADER = 64 * 1024
 
 /**
  * @param options where the queue is, and who is told
@@ -77,13 +76,6 @@ export function deadFolders(options: OfflineOptions): DeadFolders {
       return []
     },
   }
-}
-
-/** As mail is read, not as it goes over the wire: without doubled dots (RFC 5321 section 4.5.2). */
-function headerOf(content: Content): string {
-  const text = content.toString('utf8', 0, Math.min(content.length, LONGEST_HEADER))
-  const end = text.indexOf('\r\n\r\n')
-  return (end === -1 ? text : text.slice(0, end + 2)).replaceAll(/^\.\./gm, '.')
 }
 
 /** The socket first and last: without it the folder would be anybody's. */

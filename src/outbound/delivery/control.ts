@@ -4,9 +4,9 @@ import { messageOf } from '../../text/message-of.ts'
 import { printable } from '../../text/printable.ts'
 import { actionRecord, applyAction } from '../control/actions.ts'
 import { matches } from '../control/filter.ts'
+import { headerOf } from '../control/header.ts'
 import type {
   ActionDone,
-  Content,
   QueueAction,
   QueueControl,
   QueueEntry,
@@ -27,8 +27,6 @@ export interface ControlOptions {
   /** The entry waits for another time now. */
   readonly changed: (entry: Entry, action: QueueAction) => void
 }
-
-const LONGEST_HEADER = 64 * 1024
 
 /**
  * @param options the queue of this process
@@ -92,11 +90,4 @@ async function actOn(
 /** Whether a part of it is with a server, or what came of that is being written. */
 function isActive({ groups, waiting }: Entry): boolean {
   return groups > waiting
-}
-
-/** As mail is read, not as it goes over the wire: without doubled dots (RFC 5321 section 4.5.2). */
-function headerOf(content: Content): string {
-  const text = content.toString('utf8', 0, Math.min(content.length, LONGEST_HEADER))
-  const end = text.indexOf('\r\n\r\n')
-  return (end === -1 ? text : text.slice(0, end + 2)).replaceAll(/^\.\./gm, '.')
 }

@@ -4,6 +4,7 @@ import type { Connect, ConnectFailure, Outgoing, RecipientResult, Said, Session,
 import { Fifo } from './fifo.ts'
 import type { Hop, Targets } from './hop.ts'
 import { pauseOf } from './retry.ts'
+import { saidHere } from './said.ts'
 import type { DeliverySettings } from './settings-type.ts'
 
 /** Some recipients of one message that go the same way. */
@@ -219,14 +220,10 @@ export class Destination {
         if (last === null || last.kind === 'loop' || connected.failure.kind !== 'loop')
           last = connected.failure
       }
-      if (last === null)
-        return {
-          deferred: { at: now(), code: 0, status: '4.4.4', text: 'there is no host to try', remote: null },
-        }
+      if (last === null) return { deferred: saidHere(now(), '4.4.4', 'there is no host to try') }
       return last.kind === 'loop' ? { failed: last.said } : { deferred: last.said }
     } catch (error) {
-      const text = `an error that was not foreseen: ${String(error)}`.slice(0, 500)
-      return { deferred: { at: now(), code: 0, status: '4.3.0', text, remote: null } }
+      return { deferred: saidHere(now(), '4.3.0', `an error that was not foreseen: ${String(error)}`) }
     }
   }
 

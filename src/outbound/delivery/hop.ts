@@ -6,6 +6,7 @@ import type { OutboundConnector, SmartHost } from '../../policy/types.ts'
 import type { DeliveryRecord } from '../../journal/record.ts'
 import type { ClientIdentity, Said, Target, TlsPolicy } from '../types.ts'
 import type { Found, MxHost, NextHopResolver } from './resolve.ts'
+import { saidHere } from './said.ts'
 
 /** What mail of the same key may share: connections, and the pause after a failure. */
 export interface Hop {
@@ -144,12 +145,16 @@ async function smartHostTargets(
     }
   }
   if (targets.length > 0) return { targets }
-  if (why !== '') return { deferred: said(context, '4.4.3', why) }
+  if (why !== '') return { deferred: saidHere(context.now(), '4.4.3', why) }
   if (own > 0)
-    return { failed: said(context, '5.4.6', 'the smart host is this server itself: mail would loop') }
+    return {
+      failed: saidHere(context.now(), '5.4.6', 'the smart host is this server itself: mail would loop'),
+    }
   if (from > 0)
-    return { failed: said(context, '5.4.6', 'the smart host is the server that the mail came from') }
-  return { deferred: said(context, '4.4.4', 'there is no smart host') }
+    return {
+      failed: saidHere(context.now(), '5.4.6', 'the smart host is the server that the mail came from'),
+    }
+  return { deferred: saidHere(context.now(), '4.4.4', 'there is no smart host') }
 }
 
 async function mxTargets(hop: Hop, domain: string, context: HopContext): Promise<Targets> {
@@ -157,15 +162,23 @@ async function mxTargets(hop: Hop, domain: string, context: HopContext): Promise
   if (literal !== null) return ofHosts(hop, domain, [{ preference: 0, exchange: literal }], context)
   const found = await context.resolver.exchanges(domain)
   if ('failed' in found)
-    return { deferred: said(context, '4.4.3', `the MX of ${domain} could not be looked up: ${found.failed}`) }
+    return {
+      deferred: saidHere(
+        context.now(),
+        '4.4.3',
+        `the MX of ${domain} could not be looked up: ${found.failed}`,
+      ),
+    }
   if ('nowhere' in found) {
     if (found.nowhere === 'no-such-name')
-      return { failed: said(context, '5.1.2', `there is no domain ${domain}`) }
+      return { failed: saidHere(context.now(), '5.1.2', `there is no domain ${domain}`) }
     // RFC 5321 section 5.1: without MX the domain itself is the host.
     return ofHosts(hop, domain, [{ preference: 0, exchange: domain }], context)
   }
   if (found.found.length === 1 && found.found[0]?.exchange === '') {
-    return { failed: said(context, '5.1.10', `${domain} takes no mail: it has a null MX (RFC 7505)`) }
+    return {
+      failed: saidHere(context.now(), '5.1.10', `${domain} takes no mail: it has a null MX (RFC 7505)`),
+    }
   }
   const sorted = shuffled(found.found, context.random).toSorted(
     (left, right) => left.preference - right.preference,
@@ -185,11 +198,11 @@ async function ofHosts(
   if (better.length > 0) return { targets: better.slice(0, MOST_MX_ADDRESSES).map(({ target }) => target) }
   // The better one that takes it may only not be known now.
   if (failure !== null && failure.preference < ownPreference)
-    return { deferred: said(context, '4.4.3', failure.why) }
+    return { deferred: saidHere(context.now(), '4.4.3', failure.why) }
   if (ownPreference < Number.POSITIVE_INFINITY) {
-    return { failed: said(context, '5.4.6', `the MX of ${domain} is this server: mail would loop`) }
+    return { failed: saidHere(context.now(), '5.4.6', `the MX of ${domain} is this server: mail would loop`) }
   }
-  return { failed: said(context, '5.4.4', `no host that takes mail for ${domain} has an address`) }
+  return { failed: saidHere(context.now(), '5.4.4', `no host that takes mail for ${domain} has an address`) }
 }
 
 interface LookedUp {
@@ -254,10 +267,6 @@ function describeMissing(host: string, found: Exclude<Found<string>, { found: un
   return 'failed' in found
     ? `the address of ${host} could not be looked up: ${found.failed}`
     : `${host} has no address`
-}
-
-function said({ now }: HopContext, status: string, text: string): Said {
-  return { at: now(), code: 0, status, text: text.slice(0, 500), remote: null }
 }
 
 /** Fisher and Yates. */

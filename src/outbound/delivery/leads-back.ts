@@ -17,7 +17,7 @@ export async function wouldLeadBack(
   peer: string | null,
   resolver: NextHopResolver,
 ): Promise<boolean> {
-  if (peer === null || peer === '::1' || peer.startsWith('127.')) return false
+  if (!counts(peer)) return false
   const smartHosts = smartHostsOf(route)
   if (smartHosts.length === 0) return false
   for (const { host } of smartHosts) {
@@ -25,6 +25,30 @@ export async function wouldLeadBack(
     if (!('found' in found) || found.found.some((address) => normalizeAddress(address) !== peer)) return false
   }
   return true
+}
+
+/**
+ * @param route where a recipient's mail goes
+ * @param peer the address that the mail came from; null where none counts
+ * @param resolver what looks names up
+ * @returns the peer, where a smart host has its address: that one is left out; else null
+ */
+export async function peerAmong(
+  route: Route,
+  peer: string | null,
+  resolver: NextHopResolver,
+): Promise<string | null> {
+  if (!counts(peer)) return null
+  for (const { host } of smartHostsOf(route)) {
+    const found = await resolver.addresses(host)
+    if ('found' in found && found.found.includes(peer)) return peer
+  }
+  return null
+}
+
+/** Servers on this machine share loopback: it tells none of them. */
+function counts(peer: string | null): peer is string {
+  return peer !== null && peer !== '::1' && !peer.startsWith('127.')
 }
 
 function smartHostsOf(route: Route): readonly SmartHost[] {

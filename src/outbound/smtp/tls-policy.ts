@@ -1,7 +1,7 @@
 /** Whether a connection under TLS holds what was promised (`TlsPolicy`). Nothing of a message is sent before. */
 
-import type { X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
+import { presentedBy } from '../../certificate/presented.ts'
 import type { TrustSets } from '../../certificate/trust-sets.ts'
 import { matchesCertificateName } from '../../text/certificate-name.ts'
 import type { TlsFacts, TlsPolicy } from '../types.ts'
@@ -45,15 +45,4 @@ function certificateFault(
   const shown = verdict.names.slice(0, MOST_NAMES_SHOWN).join(', ')
   const more = verdict.names.length > MOST_NAMES_SHOWN ? ' and more' : ''
   return `the certificate of the server is for ${shown === '' ? 'no domain' : `${shown}${more}`}, not for ${domain}`
-}
-
-/** Node hangs what else was presented onto the first certificate, in the order of the handshake. */
-function presentedBy(own: X509Certificate, most: number): Buffer[] {
-  const presented: Buffer[] = []
-  let next: X509Certificate | undefined = own
-  while (next !== undefined && presented.length < most) {
-    presented.push(next.raw)
-    next = next.issuerCertificate
-  }
-  return presented
 }
